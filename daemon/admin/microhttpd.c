@@ -1,0 +1,63 @@
+#include "admin/microhttpd.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#ifdef __APPLE__
+#define LIBRARY "libmicrohttpd.12.dylib"
+#else
+#define LIBRARY "libmicrohttpd.so.12"
+#endif
+
+#define FLAGS (RTLD_NOW | RTLD_LOCAL | (MICROHTTPD_STAYS ? RTLD_NODELETE : 0))
+
+typedef struct Symbol {
+    const char *name;
+    size_t offset; /* of the function pointer */
+} Symbol;
+
+#define SYMBOL(member)                                                                                       \
+    {                                                                                                        \
+        "MHD_" #member, offsetof(Microhttpd, member)                                                         \
+    }
+
+static const Symbol SYMBOLS[] = {
+    SYMBOL(start_daemon),
+    SYMBOL(stop_daemon),
+    SYMBOL(get_daemon_info),
+    SYMBOL(add_connection),
+    SYMBOL(run),
+    SYMBOL(get_timeout),
+    SYMBOL(create_response_from_buffer),
+    SYMBOL(add_response_header),
+    SYMBOL(queue_response),
+    SYMBOL(destroy_response),
+};
+
+static bool find_symbols(Microhttpd *library)
+{
+    for (size_t i = 0; i < sizeof SYMBOLS / sizeof SYMBOLS[0]; i++) {
+        void *address = dlsym(library->library, SYMBOLS[i].name);
+        if (!address)
+            return false;
+        memcpy((char *)library + SYMBOLS[i].offset, &address, sizeof address);
+    }
+    return true;
+}
+
+bool microhttpd_load(Microhttpd *ret_library, Text *reason)
+{
+    *ret_library = (Microhttpd){.library = dlopen(LIBRARY, FLAGS)};
+    if (ret_library->library && find_symbols(ret_library))
+        return true;
+    text_printf(reason, "cannot load libmicrohttpd (%s); install it", dlerror());
+    microhttpd_unload(ret_library);
+    return false;
+}
+
+void microhttpd_unload(Microhttpd *library)
+{
+    if (library->library)
+        (void)dlclose(library->library);
+    *library = (Microhttpd){.library = NULL};
+}

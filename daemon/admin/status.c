@@ -1,0 +1,254 @@
+#include "admin/status.h"
+
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "relay/call.h"
+
+#define MAX_ENTRIES 100 /* of sessions and of calls: what a person or a monitor can use */
+
+/* ---- values */
+
+/* What comes from clients and files may be any bytes; JSON has only UTF-8. NULL gives null. */
+static json_t *text_value(const char *bytes, size_t length)
+{
+    if (!bytes)
+        return json_null();
+    json_t *value = json_stringn(bytes, length);
+    if (value)
+        return value;
+    _cleanup_(text_deinit) Text ascii = TEXT_NULL;
+    for (size_t i = 0; i < length; i++)
+        text_append_bytes(&ascii, (unsigned char)bytes[i] < 0x80 ? &bytes[i] : "?", 1);
+    return json_stringn(text_string(&ascii), ascii.length);
+}
+
+static void add_text(json_t *object, const char *key, const char *text)
+{
+    (void)json_object_set_new(object, key, text_value(text, text ? strlen(text) : 0));
+}
+
+static void add_count(json_t *object, const char *key, uint64_t count)
+{
+    (void)json_object_set_new(object, key, json_integer((json_int_t)count));
+}
+
+static void add_boolean(json_t *object, const char *key, bool boolean)
+{
+    (void)json_object_set_new(object, key, json_boolean(boolean));
+}
+
+static uint64_t memory_bytes(void)
+{
+    size_t resident = 0;
+    return uv_resident_set_memory(&resident) == 0 ? resident : 0;
+}
+
+/* ---- profiles */
+
+static const char *connection_state(const Connection *connection)
+{
+    if (!connection)
+        return "resolving";
+    switch (connection->state) {
+    case CONNECTION_CONNECTING: return "connecting";
+    case CONNECTION_HANDSHAKE: return "handshake";
+    case CONNECTION_GREETING: return "greeting";
+    case CONNECTION_OPEN: return connection->peer_goes_away ? "draining" : "ready";
+    case CONNECTION_CLOSING:
+    case CONNECTION_CLOSED: return "closing";
+    }
+    return "closing";
+}
+
+static json_t *connection_document(const PooledConnection *pooled)
+{
+    const Connection *connection = pooled->connection;
+    json_t *document = json_object();
+    add_text(document, "state", connection_state(connection));
+    add_count(document, "calls", pooled->n_calls);
+    add_count(document, "streaming_calls", pooled->n_bulk);
+    add_count(document, "calls_ever", pooled->n_calls_ever);
+    add_count(document, "streams", connection ? connection->streams.n_entries : 0);
+    add_count(document, "bytes_received", connection ? connection->bytes_received : 0);
+    add_count(document, "bytes_sent", connection ? connection->bytes_sent : 0);
+    bool has_tls = connection && connection->tls && connection->state >= CONNECTION_GREETING;
+    add_text(document, "tls", has_tls ? tls_version(connection->tls) : NULL);
+    return document;
+}
+
+static const char *upstream_state(const Upstream *upstream)
+{
+    if (!upstream)
+        return "idle";
+    if (upstream->n_open > 0)
+        return "ready";
+    if (upstream->last_error[0])
+        return "failing";
+    return list_is_empty(&upstream->pool) ? "idle" : "connecting";
+}
+
+static void add_connections(json_t *document, const Upstream *upstream)
+{
+    json_t *connections = json_array();
+    if (upstream) {
+        list_for_each(link, &upstream->pool)
+        {
+            const PooledConnection *pooled = container_of(link, PooledConnection, link);
+            (void)json_array_append_new(connections, connection_document(pooled));
+        }
+    }
+    (void)json_object_set_new(document, "connections", connections);
+}
+
+static json_t *profile_document(const Relay *relay, size_t i)
+{
+    const ProfileSettings *profile = &relay->settings->profiles[i];
+    const Upstream *upstream = relay->upstreams[i];
+    const char *problem = relay->problems[i] ? relay->problems[i] : profile->problem;
+    const char *default_name = relay->settings->default_profile;
+    json_t *document = json_object();
+    add_text(document, "name", profile->name);
+    add_boolean(document, "is_default", default_name && strcmp(default_name, profile->name) == 0);
+    add_text(document, "host", profile->host);
+    add_count(document, "port", profile->port);
+    add_boolean(document, "tls", profile->use_tls);
+    add_text(document, "cluster_id", profile->cluster_id);
+    add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
+    add_text(document, "problem", problem);
+    add_text(document, "last_error", upstream && upstream->last_error[0] ? upstream->last_error : NULL);
+    add_count(document, "calls", upstream ? upstream->n_calls : 0);
+    add_count(document, "waiting_calls", upstream ? upstream->waiters.n_entries : 0);
+    add_connections(document, upstream);
+    return document;
+}
+
+static json_t *profiles_document(const Relay *relay)
+{
+    json_t *profiles = json_array();
+    for (size_t i = 0; i < relay->settings->n_profiles; i++)
+        (void)json_array_append_new(profiles, profile_document(relay, i));
+    return profiles;
+}
+
+/* ---- sessions */
+
+static json_t *session_document(const Session *session, uint64_t now_ns)
+{
+    const Upstream *upstream = session->target;
+    json_t *document = json_object();
+    add_text(document, "session_id", session->session_id);
+    add_text(document, "user_id", session->user_id);
+    add_text(document, "profile", upstream ? upstream->profile->name : NULL);
+    (void)json_object_set_new(document, "owner_uid",
+                              session->owner == SESSION_OWNER_UNKNOWN ? json_null()
+                                                                      : json_integer(session->owner));
+    add_count(document, "calls", session->n_calls);
+    add_count(document, "operations", session->operations.n_entries);
+    add_count(document, "age_s", (now_ns - session->created_ns) / NS_PER_S);
+    add_count(document, "idle_s", (now_ns - session->used_ns) / NS_PER_S);
+    return document;
+}
+
+/* The most recently used ones, those first. */
+static json_t *sessions_document(const Registry *registry, uint64_t now_ns)
+{
+    json_t *sessions = json_array();
+    const ListLink *link = registry->sessions.head.previous;
+    while (link != &registry->sessions.head && json_array_size(sessions) < MAX_ENTRIES) {
+        const Session *session = container_of(link, Session, link);
+        (void)json_array_append_new(sessions, session_document(session, now_ns));
+        link = link->previous;
+    }
+    return sessions;
+}
+
+/* ---- calls */
+
+static const char *const CALL_STATES[] = {
+    [CALL_RECEIVING] = "receiving", [CALL_HOLDING] = "holding",   [CALL_WAITING] = "waiting",
+    [CALL_RUNNING] = "running",     [CALL_ANSWERED] = "answered", [CALL_ENDED] = "ended",
+};
+
+static json_t *method_value(const Call *call)
+{
+    if (call->method)
+        return json_string(call->method->name);
+    return text_value(call->path ? call->path->value : NULL, call->path ? call->path->value_length : 0);
+}
+
+static json_t *call_document(const Call *call, uint64_t now_ns)
+{
+    const Envelope *envelope = &call->request.envelope;
+    json_t *document = json_object();
+    (void)json_object_set_new(document, "method", method_value(call));
+    add_text(document, "profile", call->upstream ? call->upstream->profile->name : NULL);
+    add_text(document, "session_id", envelope_text(envelope, ENVELOPE_SESSION_ID));
+    add_text(document, "operation_id", envelope_text(envelope, ENVELOPE_OPERATION_ID));
+    add_text(document, "state", CALL_STATES[call->state]);
+    add_count(document, "age_ms", (now_ns - call->started_ns) / NS_PER_MS);
+    add_count(document, "bytes_from_client", call->bytes_from_client);
+    add_count(document, "bytes_to_client", call->bytes_to_client);
+    add_count(document, "attempts", call->n_attempts);
+    add_text(document, "peer", call->client ? call->client->peer.address : NULL);
+    return document;
+}
+
+/* The oldest ones, those first: what has hung for long is what one looks for. */
+static json_t *calls_document(const Relay *relay, uint64_t now_ns)
+{
+    json_t *calls = json_array();
+    list_for_each(link, &relay->calls)
+    {
+        if (json_array_size(calls) == MAX_ENTRIES)
+            break;
+        const Call *call = container_of(link, Call, link);
+        (void)json_array_append_new(calls, call_document(call, now_ns));
+    }
+    return calls;
+}
+
+/* ---- the whole */
+
+static json_t *counts_document(const RelayCounts *counts)
+{
+    json_t *document = json_object();
+    add_count(document, "calls", counts->n_calls);
+    add_count(document, "failed_calls", counts->n_failed);
+    add_count(document, "calls_answered_here", counts->n_answered_here);
+    add_count(document, "calls_replayed", counts->n_replayed);
+    add_count(document, "clients", counts->n_clients);
+    add_count(document, "bytes_to_clients", counts->bytes_to_clients);
+    add_count(document, "bytes_to_servers", counts->bytes_to_servers);
+    return document;
+}
+
+static json_t *listeners_document(const StatusFacts *facts)
+{
+    json_t *listeners = json_array();
+    for (size_t i = 0; i < facts->n_addresses; i++)
+        (void)json_array_append_new(listeners, text_value(facts->addresses[i], strlen(facts->addresses[i])));
+    return listeners;
+}
+
+json_t *status_document(const Relay *relay, const StatusFacts *facts)
+{
+    uint64_t now_ns = clock_now_ns();
+    json_t *document = json_object();
+    add_text(document, "version", SPARKBOUNCER_VERSION);
+    add_text(document, "state", facts->state);
+    add_count(document, "pid", (uint64_t)getpid());
+    add_count(document, "uptime_s", (now_ns - facts->started_ns) / NS_PER_S);
+    add_count(document, "memory_bytes", memory_bytes());
+    (void)json_object_set_new(document, "listeners", listeners_document(facts));
+    (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
+    add_count(document, "clients", relay->clients.n_entries);
+    (void)json_object_set_new(document, "profiles", profiles_document(relay));
+    add_count(document, "sessions_total", relay->registry.sessions.n_entries);
+    (void)json_object_set_new(document, "sessions", sessions_document(&relay->registry, now_ns));
+    add_count(document, "calls_total", relay->calls.n_entries);
+    (void)json_object_set_new(document, "calls", calls_document(relay, now_ns));
+    return document;
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * Secret: a token, password or key that cannot be printed by accident. The type is opaque; its bytes come out
+ * through secret_reveal() alone, which a lint test allows only where a secret goes onto the wire. Wiped when
+ * freed. Any thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/mem.h"
+
+typedef struct Secret Secret;
+
+/* Copies `length` bytes; the caller wipes its own copy (secret_wipe). */
+Secret *secret_new(const char *bytes, size_t length);
+/* Takes NULL; wipes, frees. */
+Secret *secret_free(Secret *secret);
+DEFINE_CLEANUP(Secret *, secret_free);
+
+size_t secret_length(const Secret *secret);
+/* The bytes, NUL-terminated, owned by the secret. */
+const char *secret_reveal(const Secret *secret);
+/* Both NULL, or the same bytes; time does not depend on where they differ. */
+bool secret_equal(const Secret *a, const Secret *b);
+/* Overwrites memory in a way that the compiler does not remove. */
+void secret_wipe(void *memory, size_t length);

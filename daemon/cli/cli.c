@@ -1,0 +1,127 @@
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "conf/suggestion.h"
+
+const Command COMMANDS[] = {
+    {"run", "Run the daemon in the foreground", "[OPTION...]", OPTIONS_SETTINGS, command_run,
+     "Prints a line for each address that it listens on, in the form that clients take\n"
+     "(sc://localhost:15002), and runs until it gets SIGTERM or SIGINT: then running\n"
+     "calls may end, for drain_timeout at the most. A second signal ends it at once.\n"},
+    {"check", "Check the configuration and show what is in force; opens nothing", "[OPTION...]",
+     OPTIONS_SETTINGS | OPTIONS_JSON, command_check,
+     "Takes the same options as run. Each value comes with its origin. Exit code 2 when\n"
+     "something is wrong.\n"},
+    {"status", "Show what the running daemon does just now", "[--json]", OPTIONS_SOCKET | OPTIONS_JSON,
+     command_status,
+     "Profiles and their connections, the latest sessions, the calls that run longest.\n"
+     "Exit code 1 when no daemon runs.\n"},
+    {"wait", "Wait until the daemon takes calls", "[--timeout 30s]", OPTIONS_SOCKET | OPTIONS_TIMEOUT,
+     command_wait,
+     "For scripts that have just started it. Exit code 0 as soon as it takes calls, 1\n"
+     "when it does not within 30 s, or what --timeout says.\n"},
+    {"stop", "Stop the daemon; running calls may end", "[--no-wait] [--timeout T]",
+     OPTIONS_SOCKET | OPTIONS_NO_WAIT | OPTIONS_TIMEOUT, command_stop,
+     "No new calls are taken, running ones may end, for drain_timeout at the most; then\n"
+     "the daemon ends, for which this command waits. Called a second time meanwhile, it\n"
+     "ends the calls at once.\n"},
+    {"version", "Show the versions of the daemon and its libraries", "[--json]", OPTIONS_JSON,
+     command_version, "Each library as it is loaded, and as it was when this was built.\n"},
+    {"help", "Explain a command: sparkbouncer help run", "[COMMAND]", OPTIONS_ARGUMENT, command_help,
+     "The same as sparkbouncer COMMAND --help.\n"},
+};
+const size_t N_COMMANDS = sizeof COMMANDS / sizeof COMMANDS[0];
+
+const Command *command_find(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    return NULL;
+}
+
+void report_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fputs("error: ", stderr);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputc('\n', stderr);
+    va_end(arguments);
+}
+
+void report_problems(const Problems *problems)
+{
+    for (size_t i = 0; i < problems->n_entries; i++)
+        (void)fprintf(stderr, "%s: %s\n", problems->entries[i].is_error ? "error" : "warning",
+                      problems->entries[i].sentence);
+}
+
+int command_complain_unknown(const char *name)
+{
+    Suggestion suggestion = SUGGESTION_FOR(name);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        suggestion_offer(&suggestion, COMMANDS[i].name);
+    for (size_t i = 0; i < N_COMMANDS && !suggestion.name; i++)
+        if (strncmp(COMMANDS[i].name, name, strlen(name)) == 0)
+            suggestion.name = COMMANDS[i].name;
+    if (suggestion.name)
+        report_error("unknown command \"%s\"; did you mean %s?", name, suggestion.name);
+    else
+        report_error("unknown command \"%s\"; see sparkbouncer --help", name);
+    return CLI_USAGE;
+}
+
+static int run_command(const Command *command, char *const *words, RunDaemon run_daemon)
+{
+    _cleanup_(options_deinit) Options options = OPTIONS_NULL;
+    _cleanup_(text_deinit) Text text = TEXT_NULL;
+    if (!options_parse(&options, command->options, words, &text)) {
+        if (text.bytes[text.length - 1] == '?') /* the answer is there already */
+            report_error("%s", text_string(&text));
+        else
+            report_error("%s; see sparkbouncer %s --help", text_string(&text), command->name);
+        return CLI_USAGE;
+    }
+    if (options.help) {
+        help_append_command(&text, command);
+        (void)fputs(text_string(&text), stdout);
+        return CLI_OK;
+    }
+    return command->function(&(Cli){.options = &options, .run_daemon = run_daemon});
+}
+
+static int dispatch(char **argv, RunDaemon run_daemon)
+{
+    static char *const nothing[] = {NULL};
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return run_command(command_find("help"), nothing, run_daemon);
+    if (strcmp(name, "--version") == 0)
+        return run_command(command_find("version"), nothing, run_daemon);
+    if (name[0] == '-') {
+        report_error("the command comes first: sparkbouncer run %s ...; see sparkbouncer --help", name);
+        return CLI_USAGE;
+    }
+    const Command *command = command_find(name);
+    return command ? run_command(command, argv + 2, run_daemon) : command_complain_unknown(name);
+}
+
+int cli_main(int argc, char **argv, RunDaemon run_daemon)
+{
+    if (argc < 2) {
+        _cleanup_(text_deinit) Text text = TEXT_NULL;
+        help_append(&text);
+        (void)fputs(text_string(&text), stderr);
+        return CLI_USAGE;
+    }
+    int code = dispatch(argv, run_daemon);
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLI_OK)
+        return code;
+    report_error("cannot write to standard output");
+    return CLI_FAILED;
+}

@@ -1,0 +1,12 @@
+#pragma once
+
+/* ConfigTypes: how the values of config.ini become fields of the settings. Pure; any thread. */
+
+#include "conf/config_table.h"
+
+extern const ConfigType CONFIG_BOOLEAN, CONFIG_COUNT, CONFIG_SIZE, CONFIG_DURATION, CONFIG_MODE;
+extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, CONFIG_CLUSTER_CHOICE;
+extern const ConfigType CONFIG_PATH; /* absolute, ~ expanded */
+extern const ConfigType CONFIG_LISTENS;
+/* Resolved by the loader. */
+extern const ConfigType CONFIG_NAME, CONFIG_FILE, CONFIG_HOST, CONFIG_SECRET, CONFIG_URL;

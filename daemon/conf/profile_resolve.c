@@ -1,0 +1,170 @@
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/address.h"
+#include "conf/databrickscfg.h"
+#include "conf/profile_draft.h"
+
+static bool stands_alone(const ConfigKey *key)
+{
+    return key->section == CONFIG_PROFILE && key->type->store;
+}
+
+static Given find_own(const Draft *draft, const ConfigKey *key)
+{
+    Given given = draft_find_in_section(draft, key->name);
+    return given.text || !key->default_text ? given
+                                            : given_new(GIVEN_BUILT_IN, key->default_text, "built-in");
+}
+
+static void apply_own_keys(Draft *draft)
+{
+    for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+        const ConfigKey *key = &CONFIG_KEYS[i];
+        if (!stands_alone(key))
+            continue;
+        _cleanup_(given_deinit) Given given = find_own(draft, key);
+        if (given.text)
+            (void)loader_apply(draft->loader, key, &given, draft->profile); /* else it is in the problems */
+    }
+}
+
+/* max_connections follows connections unless both are given. */
+static void check_pool(Draft *draft)
+{
+    ProfileSettings *profile = draft->profile;
+    _cleanup_(given_deinit) Given most = draft_find_in_section(draft, "max_connections");
+    if (profile->connections <= profile->max_connections)
+        return;
+    if (!most.text)
+        profile->max_connections = profile->connections;
+    else
+        problems_add_error(draft->loader->problems,
+                           "%s: max_connections = %u: must not be below connections = %u", most.place,
+                           profile->max_connections, profile->connections);
+}
+
+static void check_ca_file(Draft *draft)
+{
+    ProfileSettings *profile = draft->profile;
+    _cleanup_(given_deinit) Given given = draft_find_in_section(draft, "ca_file");
+    if (profile->ca_file && *profile->ca_file == '/' && access(profile->ca_file, R_OK) < 0)
+        problems_add_error(draft->loader->problems, "%s: ca_file = %s: cannot be read: %s", given.place,
+                           profile->ca_file, strerror(errno));
+}
+
+/* As PySpark has it: a token means TLS, unless use_ssl says otherwise or the host is this one. */
+static void resolve_upstream_tls(Draft *draft)
+{
+    ProfileSettings *profile = draft->profile;
+    if (!profile->host || profile->databricks)
+        return;
+    bool is_near = address_is_loopback(profile->host);
+    profile->use_tls = draft->url.use_ssl_is_set ? draft->url.use_ssl : profile->token && !is_near;
+    if (profile->token && !profile->use_tls && !is_near)
+        problems_add_warning(draft->loader->problems,
+                             "%s: use_ssl=false sends the token of profile %s over the network unencrypted",
+                             draft->destination.place, profile->name);
+}
+
+static void resolve_cluster(Draft *draft)
+{
+    ProfileSettings *profile = draft->profile;
+    Given given = draft_find_in_section(draft, "cluster_id");
+    if (given.text && *given.text == '\0')
+        draft_fail_value(draft, "cluster_id", &given, "the value is missing");
+    if (given.text && draft->url.cluster_id)
+        draft_fail_value(draft, "cluster_id", &given, "the upstream names a cluster already; remove one");
+    if (!given.text && draft->url.cluster_id)
+        given = given_new(GIVEN_FILE, draft->url.cluster_id, draft->destination.place);
+    if (!given.text && !draft->leaves_base)
+        given = draft_find_in_base(draft, "cluster_id");
+    if (given.text && strpbrk(given.text, " \t"))
+        draft_fail_value(draft, "cluster_id", &given,
+                         "a cluster id has no blanks; a comment takes a line of its own");
+    if (given.text) {
+        draft_check_text(draft, "cluster_id", &given, given.text);
+        profile->cluster_id = mem_copy_string(given.text);
+    }
+    draft->cluster = given;
+}
+
+/* The destination as `check` shows it, without what may be secret. */
+static void note_destination(const Draft *draft)
+{
+    const ProfileSettings *profile = draft->profile;
+    _cleanup_(text_deinit) Text address = TEXT_NULL;
+    const char *key = draft->destination.text && !profile->databricks ? "upstream" : "host";
+    if (profile->host) {
+        bool is_ipv6 = strchr(profile->host, ':') != NULL;
+        const char *scheme = !profile->databricks ? "sc" : profile->use_tls ? "https" : "http";
+        text_printf(&address, is_ipv6 ? "%s://[%s]" : "%s://%s", scheme, profile->host);
+        if (!profile->databricks || profile->port != 443)
+            text_printf(&address, ":%u", profile->port);
+        if (!profile->databricks && profile->use_tls)
+            text_append(&address, "/;use_ssl=true");
+    }
+    draft_note(draft, key, profile->host ? text_string(&address) : NULL, &draft->destination);
+}
+
+static void note_own_keys(const Draft *draft)
+{
+    const ProfileSettings *profile = draft->profile;
+    for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
+        const ConfigKey *key = &CONFIG_KEYS[i];
+        if (!stands_alone(key))
+            continue;
+        _cleanup_(given_deinit) Given given = find_own(draft, key);
+        _cleanup_(text_deinit) Text raised = TEXT_NULL;
+        bool is_raised = strcmp(key->name, "max_connections") == 0 && given.kind == GIVEN_BUILT_IN;
+        if (is_raised) /* perhaps: see check_pool() */
+            text_printf(&raised, "%u", profile->max_connections);
+        draft_note(draft, key->name, is_raised ? text_string(&raised) : given.text, &given);
+    }
+}
+
+static void note_all(const Draft *draft)
+{
+    const ProfileSettings *profile = draft->profile;
+    note_destination(draft);
+    draft_note(draft, "token", profile->token ? "set" : NULL, &draft->token);
+    draft_note(draft, "cluster_id", profile->cluster_id, &draft->cluster);
+    note_own_keys(draft);
+    if (profile->problem)
+        draft_note(draft, "problem", profile->problem, &draft->destination);
+}
+
+static const IniSection *find_base(const Loader *loader, const char *name)
+{
+    const IniSection *section = ini_document_find(loader->databricks, name);
+    return section && databrickscfg_is_profile(section) ? section : NULL;
+}
+
+static ProfileSettings *add_profile(Settings *settings, const char *name)
+{
+    settings->profiles =
+        mem_resize(settings->profiles, (settings->n_profiles + 1) * sizeof settings->profiles[0]);
+    ProfileSettings *profile = &settings->profiles[settings->n_profiles++];
+    *profile = (ProfileSettings){.name = mem_copy_string(name)};
+    return profile;
+}
+
+void loader_resolve_profile(Loader *loader, const char *name)
+{
+    _cleanup_(draft_deinit) Draft draft = {
+        .loader = loader,
+        .section = config_find_profile(loader->config, name),
+        .base = find_base(loader, name),
+        .base_is_environment = loader->environment_is_on && strcmp(name, "DEFAULT") == 0,
+        .profile = add_profile(loader->settings, name),
+    };
+    draft_resolve_destination(&draft);
+    draft_resolve_token(&draft);
+    resolve_upstream_tls(&draft);
+    resolve_cluster(&draft);
+    apply_own_keys(&draft);
+    check_pool(&draft);
+    check_ca_file(&draft);
+    note_all(&draft);
+}

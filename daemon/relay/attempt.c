@@ -1,0 +1,137 @@
+/* Attempts at a call: waiting for a connection, opening the stream, giving it up, making another. */
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "relay/call.h"
+
+/* ---- waiting and deadlines */
+
+static void fail_unreachable(Call *call)
+{
+    const Upstream *upstream = call->upstream;
+    const ProfileSettings *profile = upstream->profile;
+    const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
+    StatusDetails details = {.reason = "UPSTREAM_UNREACHABLE", .metadata = metadata};
+    if (upstream->last_error[0])
+        call_fail(call, STATUS_UNAVAILABLE, &details, "sparkbouncer: %s", upstream->last_error);
+    else
+        call_fail(call, STATUS_UNAVAILABLE, &details,
+                  "sparkbouncer: no connection to %s:%u (profile %s) was free within %" PRIu64
+                  " ms; the server may be allowing too few calls at a time",
+                  profile->host, profile->port, profile->name, profile->connect_timeout_ms);
+}
+
+void call_on_waiter_failed(UpstreamWaiter *waiter)
+{
+    fail_unreachable(container_of(waiter, Call, waiter));
+}
+
+void call_on_deadline(Deadline *deadline)
+{
+    Call *call = container_of(deadline, Call, deadline);
+    StatusDetails details = {.reason = "DEADLINE"};
+    if (call->client_deadline_ns && call->client_deadline_ns <= clock_now_ns())
+        call_fail(call, STATUS_DEADLINE_EXCEEDED, &details,
+                  "sparkbouncer: the client's deadline has passed%s%s",
+                  call->state == CALL_WAITING && call->upstream->last_error[0] ? "; " : "",
+                  call->state == CALL_WAITING ? call->upstream->last_error : "");
+    else
+        fail_unreachable(call);
+}
+
+static void set_deadline(Call *call, uint64_t limit_ns)
+{
+    uint64_t at_ns = call->client_deadline_ns;
+    if (limit_ns && (at_ns == 0 || limit_ns < at_ns))
+        at_ns = limit_ns;
+    if (at_ns)
+        deadline_set(&call->relay->deadlines, &call->deadline, at_ns);
+    else
+        deadline_clear(&call->relay->deadlines, &call->deadline);
+}
+
+/* ---- attempts */
+
+void call_end_attempt(Call *call, uint32_t http2_error)
+{
+    PooledConnection *pooled = call->pooled;
+    if (!pooled)
+        return;
+    call->pooled = NULL;
+    if (stream_is_open(&call->to_upstream)) {
+        stream_detach(&call->to_upstream, http2_error);
+        call_pin_to_upstream(call, pooled->connection);
+    }
+    pooled_call_ended(pooled, call->is_bulk);
+}
+
+/* What was sent is put back before what was not; nothing of an earlier answer remains. */
+static void rewind_request(Call *call)
+{
+    stream_rewind(&call->to_upstream, &call->kept);
+    call->to_upstream.source = &call->from_client;
+    call->to_upstream.kept = call->bytes_from_client <= CALL_KEEP_LIMIT ? &call->kept : NULL;
+    call->to_upstream.output_ends = call->from_client.ended;
+}
+
+/* More headers than the server takes could cost everybody's connection, not only this call. */
+static bool fits_header_limit(Call *call, const PooledConnection *pooled)
+{
+    size_t limit = connection_header_limit(pooled->connection);
+    if (call->request_headers.size <= limit)
+        return true;
+    const ProfileSettings *profile = call->upstream->profile;
+    call_fail(call, STATUS_RESOURCE_EXHAUSTED, &(StatusDetails){.reason = "HEADERS_TOO_LARGE"},
+              "sparkbouncer: the call's headers have %zu bytes with those of profile %s, and %s:%u takes "
+              "%zu; send less "
+              "metadata",
+              call->request_headers.size, profile->name, profile->host, profile->port, limit);
+    return false;
+}
+
+static void wait_for_connection(Call *call)
+{
+    call_set_state(call, CALL_WAITING);
+    set_deadline(call, clock_now_ns() + call->upstream->profile->connect_timeout_ms * NS_PER_MS);
+    upstream_wait(call->upstream, &call->waiter);
+}
+
+static void call_open(Call *call, PooledConnection *pooled)
+{
+    if (call->n_attempts > 0)
+        rewind_request(call);
+    credential_unref(call->credential);
+    call->credential = credential_ref(call->upstream->credential);
+    request_build_headers(call);
+    if (!fits_header_limit(call, pooled))
+        return;
+    bool end = call->from_client.ended && call->to_upstream.output.n_bytes == 0;
+    if (stream_send_request(&call->to_upstream, pooled->connection, &call->request_headers, end) != 0) {
+        pooled->connection->peer_goes_away = true; /* no stream ids are left: another connection takes over */
+        wait_for_connection(call);
+        return;
+    }
+    call->n_attempts++;
+    call->pooled = pooled;
+    call->sent_ns = call->relay->http2.now_ns;
+    call_set_state(call, CALL_RUNNING);
+    pooled_call_begun(pooled, call->is_bulk);
+    set_deadline(call, 0);
+}
+
+void call_dispatch(Call *call)
+{
+    call->is_bulk = !call->method || call->method->request_is_stream || call->method->response_is_stream;
+    call->waiter.is_bulk = call->is_bulk;
+    PooledConnection *pooled = upstream_pick(call->upstream, call->is_bulk);
+    if (pooled)
+        call_open(call, pooled);
+    else
+        wait_for_connection(call);
+}
+
+void call_on_waiter_ready(UpstreamWaiter *waiter, PooledConnection *pooled)
+{
+    call_open(container_of(waiter, Call, waiter), pooled);
+}

@@ -1,0 +1,120 @@
+#pragma once
+
+/*
+ * Call: one RPC, from the client's first header to its last byte. The client's stream lasts as long as the
+ * call; the upstream's is one attempt, of which there may be several. Loop thread only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth/credential.h"
+#include "base/deadline.h"
+#include "base/list.h"
+#include "http2/connection.h"
+#include "http2/stream.h"
+#include "relay/client.h"
+#include "relay/message_watch.h"
+#include "relay/relay.h"
+#include "relay/upstream.h"
+#include "rpc/framing.h"
+#include "rpc/status.h"
+#include "rpc/timeout.h"
+#include "session/registry.h"
+#include "spark/method.h"
+#include "spark/scanner.h"
+
+/*
+ * RECEIVING → HOLDING → WAITING ⇄ RUNNING → ANSWERED → ENDED, with short cuts to ANSWERED for calls that are
+ * answered here and to ENDED for those whose client goes away.
+ */
+typedef enum CallState {
+    CALL_RECEIVING, /* request headers */
+    CALL_HOLDING,   /* until its session and user are known: they are in its first bytes */
+    CALL_WAITING,   /* for a connection to the upstream */
+    CALL_RUNNING,   /* an attempt is under way */
+    CALL_ANSWERED,  /* the whole answer is on its way to the client */
+    CALL_ENDED,     /* accounted for; freed when nothing refers to it any more */
+} CallState;
+
+struct Call {
+    Relay *relay;
+    ListLink link; /* in relay->calls, or relay->spare_calls */
+    CallState state;
+    Client *client; /* NULL: gone, or never there: a call of our own */
+    Stream from_client, to_upstream;
+    const Method *method; /* NULL: none that we know */
+    const Header *path;
+    Upstream *upstream;
+    PooledConnection *pooled; /* while an attempt is open */
+    UpstreamWaiter waiter;
+    Credential *credential;
+    Session *session;        /* a reference; NULL: not known */
+    struct Release *release; /* what it waits for, or was made by; NULL: none */
+    MessageWatch request, response;
+
+    HeaderList request_headers; /* as sent upstream */
+    HeaderList answer;          /* headers or trailers of an answer of our own */
+    char *answer_text;          /* its strings */
+    char timeout_value[TIMEOUT_VALUE_SIZE];
+    Deadline deadline;           /* the client's own, or connect_timeout while waiting */
+    uint64_t client_deadline_ns; /* 0: none */
+
+    PieceQueue kept; /* what was sent of the request, while it may have to be sent again */
+    unsigned n_attempts;
+    bool response_started : 1; /* response headers went to the client */
+    bool is_bulk : 1;
+    bool is_draining_body : 1; /* the answer is no gRPC: its body is dropped */
+
+    uint32_t status; /* grpc-status of the answer; UNKNOWN until there is one */
+    uint64_t started_ns, sent_ns, upstream_ended_ns;
+    uint64_t bytes_from_client, bytes_to_client;
+    Pin client_pin, upstream_pin;
+    unsigned n_pins;
+};
+
+#define CALL_KEEP_LIMIT (64 * 1024) /* bytes of a request that are kept so that it can be sent again */
+
+/* For a stream that a client begins. */
+Call *call_new(Client *client);
+/* A call of our own to `upstream`, for call_dispatch(): `headers` are taken over and left empty; one message,
+ * framed. Nobody reads the answer; `session` may be NULL. */
+Call *call_new_own(Relay *relay, Upstream *upstream, Session *session, const Method *method,
+                   HeaderList *headers, const uint8_t *bytes, size_t length);
+/* Puts it to its upstream: on a ready connection, or in the queue for one. State HOLDING, or RUNNING when the
+ * attempt has failed and may be made again. */
+void call_dispatch(Call *call);
+/* Answers with this status instead of the upstream: as a whole answer, or as the trailers of one that has
+ * begun. The attempt is given up. `details` may be NULL. */
+void call_fail(Call *call, StatusCode code, const StatusDetails *details, const char *format, ...)
+    _printf_(4, 5);
+/* Answers a request that is no gRPC call, as gRPC servers do: HTTP 415 and a line of text. */
+void call_refuse_http(Call *call);
+/* Answers OK with one framed message. */
+void call_answer(Call *call, const uint8_t *message, size_t length);
+void call_free_spare(Relay *relay);
+
+/* ---- shared by the files of the call, not for others */
+
+void call_set_state(Call *call, CallState state);
+/* In request.c: what to do when request headers, bytes, the end have come. */
+void request_headers_received(Call *call);
+void request_bytes_received(Call *call, const uint8_t *bytes, size_t length);
+void request_ended(Call *call);
+/* In request.c: builds call->request_headers for the upstream. */
+void request_build_headers(Call *call);
+/* In response.c */
+void response_headers_received(Call *call, bool end);
+void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Block *block);
+void response_ended(Call *call);
+void response_broken(Call *call, uint32_t http2_error);
+/* In call.c: the client's stream, or the answer to a call of our own, is over. */
+void call_finish(Call *call);
+void call_pin_to_upstream(Call *call, Connection *connection);
+/* In call_log.c */
+void call_log(const Call *call);
+/* In attempt.c */
+void call_end_attempt(Call *call, uint32_t http2_error);
+void call_on_deadline(Deadline *deadline);
+void call_on_waiter_ready(UpstreamWaiter *waiter, PooledConnection *pooled);
+void call_on_waiter_failed(UpstreamWaiter *waiter);

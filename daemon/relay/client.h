@@ -1,0 +1,42 @@
+#pragma once
+
+/* Client: one accepted connection and who is behind it. Its streams become calls. Loop thread only. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/deadline.h"
+#include "base/list.h"
+#include "http2/connection.h"
+#include "relay/relay.h"
+#include "session/registry.h"
+
+/* Who is at the other end, as far as the kernel says. */
+typedef struct Peer {
+    bool has_identity; /* uid and pid hold: unix and abstract sockets */
+    uid_t uid;
+    pid_t pid;
+    char address[64]; /* for the log: "127.0.0.1:51234", "uid 1000 pid 4711" */
+} Peer;
+
+typedef struct Client {
+    Relay *relay;
+    ListLink link; /* in relay->clients */
+    Connection *connection;
+    const char *profile; /* the listener's; NULL: free choice. Borrowed from the settings. */
+    Peer peer;
+    Deadline greeting; /* by then it must have said something in HTTP/2 */
+    uint64_t n_calls;
+    bool is_refused; /* over the limit: closed as soon as it has spoken */
+} Client;
+
+/* Accepts from `listener`. NULL when that fails or when there are too many clients. */
+Client *client_accept(Relay *relay, uv_stream_t *listener, bool is_pipe, const char *profile);
+/* Fills in who is connected through this socket. */
+void peer_of_socket(int fd, Peer *peer);
+
+static inline SessionOwner client_owner(const Client *client)
+{
+    return client->peer.has_identity ? client->peer.uid : SESSION_OWNER_UNKNOWN;
+}

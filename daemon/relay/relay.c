@@ -1,0 +1,147 @@
+#include "relay/relay.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "relay/call.h"
+#include "relay/client.h"
+#include "relay/release.h"
+
+#define MAX_FAILURES_LOGGED 20 /* lines a second */
+
+int relay_init(Relay *relay, uv_loop_t *loop, const Settings *settings, const Log *log)
+{
+    *relay = (Relay){.loop = loop, .log = log, .settings = settings};
+    Http2Limits limits = {.stream_window = settings->stream_window,
+                          .buffer_limit = settings->buffer_limit,
+                          .header_limit = settings->header_limit,
+                          .max_concurrent_streams = settings->max_calls_per_connection};
+    list_init(&relay->clients);
+    list_init(&relay->calls);
+    list_init(&relay->spare_calls);
+    registry_init(&relay->registry, settings->max_sessions);
+    relay->registry.on_operation_gone = release_operation_gone;
+    relay->upstreams = mem_alloc_zeroed(settings->n_profiles, sizeof(Upstream *));
+    relay->problems = mem_alloc_zeroed(settings->n_profiles, sizeof(char *));
+    int error = http2_init(&relay->http2, loop, &limits);
+    if (error == 0)
+        error = deadlines_init(&relay->deadlines, loop);
+    return error;
+}
+
+static Upstream *upstream_at(Relay *relay, size_t i)
+{
+    const ProfileSettings *profile = &relay->settings->profiles[i];
+    char reason[384];
+    if (relay->upstreams[i] || relay->problems[i])
+        return relay->upstreams[i];
+    if (profile->problem) {
+        relay->problems[i] = mem_copy_string(profile->problem);
+        return NULL;
+    }
+    relay->upstreams[i] = upstream_new(relay->loop, &relay->http2, &relay->deadlines, relay->log, profile,
+                                       reason, sizeof reason);
+    if (!relay->upstreams[i])
+        relay->problems[i] = mem_copy_string(reason);
+    return relay->upstreams[i];
+}
+
+Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_problem, bool *ret_is_unknown)
+{
+    const ProfileSettings *found = settings_find_profile(relay->settings, profile);
+    *ret_is_unknown = !found;
+    *ret_problem = NULL;
+    if (!found)
+        return NULL;
+    size_t i = (size_t)(found - relay->settings->profiles);
+    Upstream *upstream = upstream_at(relay, i);
+    *ret_problem = relay->problems[i];
+    return upstream;
+}
+
+void relay_start(Relay *relay)
+{
+    for (size_t i = 0; i < relay->settings->n_profiles; i++) {
+        if (!relay->settings->profiles[i].warm)
+            continue;
+        Upstream *upstream = upstream_at(relay, i);
+        if (upstream)
+            upstream_connect(upstream);
+    }
+}
+
+void relay_drain(Relay *relay)
+{
+    relay->is_draining = true;
+    list_for_each(link, &relay->clients)
+        connection_announce_shutdown(container_of(link, Client, link)->connection);
+    relay_check_idle(relay);
+}
+
+void relay_log_failure(Relay *relay, const char *format, ...)
+{
+    _cleanup_(text_deinit) Text sentence = TEXT_NULL;
+    va_list arguments;
+    uint64_t now = clock_now_ns();
+    if (now - relay->failures_logged_since_ns >= NS_PER_S) {
+        if (relay->n_failures_not_logged)
+            log_write(relay->log, LOG_LEVEL_INFO, "%u more calls failed in that second",
+                      relay->n_failures_not_logged);
+        relay->failures_logged_since_ns = now;
+        relay->n_failures_logged = relay->n_failures_not_logged = 0;
+    }
+    if (++relay->n_failures_logged > MAX_FAILURES_LOGGED) {
+        relay->n_failures_not_logged++;
+        return;
+    }
+    va_start(arguments, format);
+    text_vprintf(&sentence, format, arguments);
+    va_end(arguments);
+    log_write(relay->log, LOG_LEVEL_INFO, "%s", text_string(&sentence));
+}
+
+void relay_check_idle(Relay *relay)
+{
+    if (relay->is_draining && relay->on_idle && list_is_empty(&relay->calls) &&
+        list_is_empty(&relay->clients))
+        relay->on_idle(relay);
+}
+
+void relay_close(Relay *relay)
+{
+    relay->is_draining = true;
+    relay->on_idle = NULL;
+    list_for_each_safe(link, following, &relay->calls)
+    {
+        Call *call = container_of(link, Call, link);
+        call_fail(call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "DAEMON_STOPS"},
+                  "sparkbouncer: the daemon stops and its time to drain is over");
+    }
+    http2_flush(&relay->http2);
+    list_for_each_safe(link, following, &relay->clients) connection_close(
+        container_of(link, Client, link)->connection, CONNECTION_END_LOCAL, "the daemon stops");
+    http2_flush(&relay->http2);
+    while (!list_is_empty(&relay->registry.sessions))
+        registry_forget(&relay->registry, container_of(list_first(&relay->registry.sessions), Session, link));
+    for (size_t i = 0; i < relay->settings->n_profiles; i++) {
+        if (relay->upstreams[i])
+            upstream_close(relay->upstreams[i]);
+    }
+    http2_flush(&relay->http2);
+}
+
+void relay_deinit(Relay *relay)
+{
+    for (size_t i = 0; i < relay->settings->n_profiles; i++) {
+        upstream_free(relay->upstreams[i]);
+        free(relay->problems[i]);
+    }
+    free(relay->upstreams);
+    free(relay->problems);
+    call_free_spare(relay);
+    registry_deinit(&relay->registry);
+    deadlines_deinit(&relay->deadlines);
+    http2_deinit(&relay->http2);
+}

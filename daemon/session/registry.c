@@ -1,0 +1,185 @@
+#include "session/registry.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/mem.h"
+
+typedef struct SessionKey {
+    SessionOwner owner;
+    const char *user_id, *session_id;
+    const void *target; /* NULL: any */
+} SessionKey;
+
+typedef struct OperationKey {
+    const Session *session;
+    const char *operation_id;
+} OperationKey;
+
+void registry_init(Registry *registry, size_t max_sessions)
+{
+    *registry = (Registry){.max_sessions = max_sessions, .hash_start = MAP_HASH_START};
+    uint64_t random;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) == sizeof random)
+        registry->hash_start = random;
+    list_init(&registry->sessions);
+    list_init(&registry->operations);
+}
+
+void registry_deinit(Registry *registry)
+{
+    while (!list_is_empty(&registry->sessions))
+        registry_forget(registry, container_of(list_first(&registry->sessions), Session, link));
+    map_deinit(&registry->sessions_by_id);
+    map_deinit(&registry->operations_by_id);
+}
+
+static bool session_equal(const MapNode *node, const void *key)
+{
+    const Session *session = container_of(node, const Session, node);
+    const SessionKey *wanted = key;
+    return session->owner == wanted->owner && (!wanted->target || session->target == wanted->target) &&
+           strcmp(session->session_id, wanted->session_id) == 0 &&
+           strcmp(session->user_id, wanted->user_id) == 0;
+}
+
+static uint64_t session_hash(const Registry *registry, const SessionKey *key)
+{
+    uint64_t hash = map_hash_bytes(registry->hash_start, key->session_id, strlen(key->session_id));
+    return map_hash_bytes(hash, key->user_id, strlen(key->user_id));
+}
+
+static Session *find(Registry *registry, const SessionKey *key, uint64_t hash)
+{
+    MapNode *node = map_find(&registry->sessions_by_id, hash, session_equal, key);
+    return node ? container_of(node, Session, node) : NULL;
+}
+
+Session *registry_find(Registry *registry, SessionOwner owner, const char *user_id, const char *session_id)
+{
+    SessionKey key = {owner, user_id, session_id, NULL};
+    Session *oldest = find(registry, &key, session_hash(registry, &key));
+    for (MapNode *node = oldest ? &oldest->node : NULL; node;
+         node = map_find_next(node, session_equal, &key)) {
+        Session *session = container_of(node, Session, node);
+        if (session->created_ns < oldest->created_ns)
+            oldest = session;
+    }
+    return oldest;
+}
+
+static Session *add(Registry *registry, const SessionKey *key, uint64_t hash, uint64_t now_ns)
+{
+    if (registry->sessions.n_entries >= registry->max_sessions)
+        registry_forget(registry, container_of(list_first(&registry->sessions), Session, link));
+    Session *session = mem_new(Session);
+    session->owner = key->owner;
+    strcpy(session->user_id, key->user_id);
+    strcpy(session->session_id, key->session_id);
+    session->target = key->target;
+    session->created_ns = now_ns;
+    list_init(&session->operations);
+    list_append(&registry->sessions, &session->link);
+    map_insert(&registry->sessions_by_id, &session->node, hash);
+    return session;
+}
+
+Session *registry_use(Registry *registry, SessionOwner owner, const char *user_id, const char *session_id,
+                      const void *target, uint64_t now_ns)
+{
+    if (strlen(user_id) >= SESSION_USER_SIZE || strlen(session_id) >= SESSION_ID_SIZE)
+        return NULL;
+    SessionKey key = {owner, user_id, session_id, target};
+    uint64_t hash = session_hash(registry, &key);
+    Session *session = find(registry, &key, hash);
+    if (session) {
+        list_remove(&registry->sessions, &session->link);
+        list_append(&registry->sessions, &session->link);
+    } else {
+        session = add(registry, &key, hash, now_ns);
+    }
+    session->used_ns = now_ns;
+    session->n_calls++;
+    return session;
+}
+
+Session *session_ref(Session *session)
+{
+    session->n_references++;
+    return session;
+}
+
+Session *session_unref(Session *session)
+{
+    if (session && --session->n_references == 0 && session->is_forgotten)
+        free(session);
+    return NULL;
+}
+
+void registry_forget(Registry *registry, Session *session)
+{
+    if (!session || session->is_forgotten)
+        return;
+    while (!list_is_empty(&session->operations))
+        registry_forget_operation(registry, container_of(list_first(&session->operations), Operation, link));
+    map_remove(&registry->sessions_by_id, &session->node);
+    list_remove(&registry->sessions, &session->link);
+    session->is_forgotten = true;
+    if (session->n_references == 0)
+        free(session);
+}
+
+static bool operation_equal(const MapNode *node, const void *key)
+{
+    const Operation *operation = container_of(node, const Operation, node);
+    const OperationKey *wanted = key;
+    return operation->session == wanted->session &&
+           strcmp(operation->operation_id, wanted->operation_id) == 0;
+}
+
+static uint64_t operation_hash(const Registry *registry, const OperationKey *key)
+{
+    return map_hash_bytes(registry->hash_start, key->operation_id, strlen(key->operation_id));
+}
+
+Operation *registry_find_operation(Registry *registry, Session *session, const char *operation_id)
+{
+    OperationKey key = {session, operation_id};
+    MapNode *node =
+        map_find(&registry->operations_by_id, operation_hash(registry, &key), operation_equal, &key);
+    return node ? container_of(node, Operation, node) : NULL;
+}
+
+Operation *registry_use_operation(Registry *registry, Session *session, const char *operation_id)
+{
+    if (session->is_forgotten || strlen(operation_id) >= SESSION_ID_SIZE)
+        return NULL;
+    Operation *operation = registry_find_operation(registry, session, operation_id);
+    if (operation)
+        return operation;
+    if (session->operations.n_entries >= SESSION_MAX_OPERATIONS)
+        registry_forget_operation(registry, container_of(list_first(&session->operations), Operation, link));
+    if (registry->operations.n_entries >= REGISTRY_MAX_OPERATIONS)
+        registry_forget_operation(registry,
+                                  container_of(list_first(&registry->operations), Operation, age_link));
+    OperationKey key = {session, operation_id};
+    operation = mem_new(Operation);
+    operation->session = session;
+    strcpy(operation->operation_id, operation_id);
+    list_append(&session->operations, &operation->link);
+    list_append(&registry->operations, &operation->age_link);
+    map_insert(&registry->operations_by_id, &operation->node, operation_hash(registry, &key));
+    return operation;
+}
+
+void registry_forget_operation(Registry *registry, Operation *operation)
+{
+    if (!operation)
+        return;
+    if (registry->on_operation_gone)
+        registry->on_operation_gone(operation);
+    map_remove(&registry->operations_by_id, &operation->node);
+    list_remove(&operation->session->operations, &operation->link);
+    list_remove(&registry->operations, &operation->age_link);
+    free(operation);
+}

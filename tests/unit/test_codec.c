@@ -1,0 +1,76 @@
+#include "spark/codec.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "proto/envelope.pb-c.h"
+#include "rpc/framing.h"
+
+#define SESSION   "00112233-4455-6677-8899-aabbccddeeff"
+#define OPERATION "11112222-3333-4444-5555-666677778888"
+#define SERVER    "99998888-7777-6666-5555-444433332222"
+
+typedef Sparkbouncer__Envelope__ReleaseExecuteResponse Response;
+
+/* Decodes a framed response; NULL when the frame is not exactly `length` long. */
+static Response *decode(const uint8_t *bytes, size_t length)
+{
+    Framing framing = FRAMING_INIT;
+    const uint8_t *message = NULL;
+    size_t message_length = 0;
+    if (framing_next(&framing, &bytes, &length, &message, &message_length) != FRAMING_MESSAGE_BEGIN ||
+        framing_is_compressed(&framing) || framing_message_length(&framing) != length)
+        return NULL;
+    return sparkbouncer__envelope__release_execute_response__unpack(NULL, length, bytes);
+}
+
+START_TEST(release_response_decodes_back)
+{
+    uint8_t bytes[256];
+    size_t length = codec_write_release_response(bytes, sizeof(bytes), SESSION, OPERATION, SERVER);
+    Response *response = decode(bytes, length);
+    ck_assert_ptr_nonnull(response);
+    ck_assert_str_eq(response->session_id, SESSION);
+    ck_assert_str_eq(response->operation_id, OPERATION);
+    ck_assert_str_eq(response->server_side_session_id, SERVER);
+    sparkbouncer__envelope__release_execute_response__free_unpacked(response, NULL);
+}
+END_TEST
+
+START_TEST(absent_values_are_left_out)
+{
+    uint8_t bytes[256];
+    size_t length = codec_write_release_response(bytes, sizeof(bytes), SESSION, NULL, NULL);
+    Response *response = decode(bytes, length);
+    ck_assert_ptr_nonnull(response);
+    ck_assert_str_eq(response->session_id, SESSION);
+    ck_assert_ptr_null(response->operation_id);
+    ck_assert_ptr_null(response->server_side_session_id);
+    sparkbouncer__envelope__release_execute_response__free_unpacked(response, NULL);
+}
+END_TEST
+
+START_TEST(too_small_a_buffer_is_refused)
+{
+    uint8_t bytes[256];
+    size_t length = codec_write_release_response(bytes, sizeof(bytes), SESSION, OPERATION, SERVER);
+    for (size_t capacity = 0; capacity < length; capacity++)
+        ck_assert_uint_eq(codec_write_release_response(bytes, capacity, SESSION, OPERATION, SERVER), 0);
+    ck_assert_uint_eq(codec_write_release_response(bytes, length, SESSION, OPERATION, SERVER), length);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("codec");
+    TCase *tests = tcase_create("codec");
+    tcase_add_test(tests, release_response_decodes_back);
+    tcase_add_test(tests, absent_values_are_left_out);
+    tcase_add_test(tests, too_small_a_buffer_is_refused);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,158 @@
+#include "spark.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pattern.h"
+
+static const char service[] = "/spark.connect.SparkConnectService/";
+
+static const SparkMethod methods[] = {
+    {"ExecutePlan", 6, 1, 15, 12, true},   {"ReattachExecute", 3, 1, 15, 12, true},
+    {"AnalyzePlan", 0, 1, 15, 0, false},   {"Config", 0, 1, 4, 0, false},
+    {"AddArtifacts", 0, 2, 3, 0, false},   {"ArtifactStatus", 0, 2, 3, 0, false},
+    {"Interrupt", 0, 1, 3, 0, false},      {"ReleaseExecute", 3, 1, 3, 2, false},
+    {"ReleaseSession", 0, 1, 2, 0, false}, {"FetchErrorDetails", 0, 4, 3, 0, false},
+    {"CloneSession", 0, 1, 2, 0, false},   {"GetStatus", 0, 1, 2, 0, false},
+};
+
+const SparkMethod *spark_method_find(const char *path, size_t length)
+{
+    size_t n_service = strlen(service);
+    if (length <= n_service || memcmp(path, service, n_service) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        if (strlen(methods[i].name) == length - n_service &&
+            memcmp(methods[i].name, path + n_service, length - n_service) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+static bool copy_id(char out[SPARK_ID_SIZE], const WireField *field)
+{
+    if (field->length >= SPARK_ID_SIZE)
+        return false;
+    memcpy(out, field->bytes, field->length);
+    out[field->length] = '\0';
+    return true;
+}
+
+bool spark_request_parse(const SparkMethod *method, const uint8_t *message, size_t length,
+                         SparkRequest *ret_request)
+{
+    const uint8_t *at = message, *end = message + length;
+    bool reattaches = strcmp(method->name, "ReattachExecute") == 0;
+    WireField field;
+    int r;
+    *ret_request = (SparkRequest){.session = ""};
+    while ((r = wire_next(&at, end, &field)) > 0) {
+        bool fits = true;
+        if (!field.bytes)
+            continue;
+        if (field.number == 1)
+            fits = copy_id(ret_request->session, &field);
+        else if (method->operation != 0 && field.number == method->operation)
+            fits = copy_id(ret_request->operation, &field);
+        else if (reattaches && field.number == 5)
+            fits = copy_id(ret_request->last_response, &field);
+        if (!fits)
+            return false;
+    }
+    return r == 0;
+}
+
+void spark_answer(Bytes *out, const SparkMethod *method, const SparkRequest *request,
+                  const char *server_session, const char *note)
+{
+    if (strcmp(method->name, "AddArtifacts") == 0) {
+        Bytes summary = BYTES_NULL;
+        wire_string(&summary, 1, note);
+        wire_number(&summary, 2, 1);
+        wire_bytes(out, 1, summary.data, summary.length);
+        bytes_deinit(&summary);
+    }
+    for (unsigned field = 1; field < 16; field++) {
+        if (field == method->session_answer)
+            wire_string(out, field, request->session);
+        if (field == method->server_session_answer)
+            wire_string(out, field, server_session);
+        if (field == method->operation_answer)
+            wire_string(out, field, request->operation);
+    }
+}
+
+static void response_id(char out[SPARK_ID_SIZE], const char *operation, uint64_t index)
+{
+    uint32_t tail = checksum_update(0, (const uint8_t *)operation, strlen(operation));
+    snprintf(out, SPARK_ID_SIZE, "%08" PRIx64 "-0000-4000-8000-0000%08" PRIx32, index, tail);
+}
+
+static void append_ids(Bytes *out, const SparkRequest *request, const char *server_session, uint64_t index,
+                       bool complete)
+{
+    char id[SPARK_ID_SIZE];
+    response_id(id, request->operation, index);
+    wire_string(out, 12, request->operation);
+    wire_string(out, 13, id);
+    if (complete)
+        wire_bytes(out, 14, NULL, 0);
+    wire_string(out, 15, server_session);
+}
+
+static size_t varint_length(uint64_t value)
+{
+    size_t length = 1;
+    for (; value >= 0x80; value >>= 7)
+        length++;
+    return length;
+}
+
+void spark_result(Bytes *out, const SparkRequest *request, const char *server_session, uint64_t index,
+                  uint64_t size)
+{
+    wire_string(out, 1, request->session);
+    wire_bytes_header(out, 2, 2 + 1 + varint_length(size) + (size_t)size);
+    wire_number(out, 1, 1);
+    wire_bytes_header(out, 2, (size_t)size);
+    pattern_fill(bytes_extend(out, (size_t)size), (size_t)size, index);
+    append_ids(out, request, server_session, index, false);
+}
+
+void spark_complete(Bytes *out, const SparkRequest *request, const char *server_session, uint64_t index)
+{
+    wire_string(out, 1, request->session);
+    append_ids(out, request, server_session, index, true);
+}
+
+bool spark_response_index(const char *id, uint64_t *ret_index)
+{
+    return sscanf(id, "%8" SCNx64 "-0000-4000-8000-", ret_index) == 1;
+}
+
+void spark_operation_add(SparkOperation **list, const char *id, uint64_t messages, uint64_t size)
+{
+    SparkOperation *operation = calloc(1, sizeof(*operation));
+    if (!operation)
+        abort();
+    *operation = (SparkOperation){.next = *list, .messages = messages, .size = size};
+    snprintf(operation->id, sizeof(operation->id), "%s", id);
+    *list = operation;
+    unsigned n = 0;
+    for (SparkOperation *at = *list; at; at = at->next) /* only the latest thousand are remembered */
+        if (++n == 1000) {
+            while (at->next) {
+                SparkOperation *old = at->next;
+                at->next = old->next;
+                free(old);
+            }
+        }
+}
+
+const SparkOperation *spark_operation_find(const SparkOperation *list, const char *id)
+{
+    while (list && strcmp(list->id, id) != 0)
+        list = list->next;
+    return list;
+}

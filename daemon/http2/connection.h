@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "http2/frame_buffer.h"
 #include "http2/http2.h"
 #include "http2/output.h"
 #include "http2/preface.h"
@@ -84,8 +85,9 @@ struct Connection {
     bool cannot_write; /* a write failed; what the peer said before that is still to be read */
     bool says_goodbye; /* we have sent GOAWAY by our own will */
     struct nghttp2_session *session;
-    Tls *tls;       /* NULL: in the clear */
-    Output *output; /* NULL: nothing to write */
+    FrameBuffer frame_buffer; /* nghttp2's */
+    Tls *tls;                 /* NULL: in the clear */
+    Output *output;           /* NULL: nothing to write */
     List streams;
     List pins;
     Stream *receiving; /* whose headers are coming in */
@@ -95,6 +97,7 @@ struct Connection {
         first_bytes[PREFACE_BYTES_KEPT]; /* what the peer said first, for the message when it is not HTTP/2 */
     uint8_t n_first_bytes;
     uint64_t bytes_received, bytes_sent; /* on the wire */
+    uint64_t bytes_sent_before;          /* when the janitor last came by */
 };
 
 /* Accepts from a listening handle. `is_pipe`: unix or abstract, else TCP. NULL when accepting fails. */
@@ -123,5 +126,7 @@ int connection_fd(const Connection *connection);
 
 /* For http2.c alone: writes what there is, or tears down. */
 void connection_flush(Connection *connection);
+/* For http2.c alone: gives back the memory of frames when none was sent since the last time. */
+void connection_give_back(Connection *connection);
 /* For http2.c alone: makes the initial windows of streams small or normal. */
 void connection_set_small_windows(Connection *connection, bool are_small);

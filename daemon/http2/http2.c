@@ -128,7 +128,12 @@ static bool has_memory_to_give_back(const Http2 *http2)
 static void on_janitor(uv_timer_t *timer)
 {
     Http2 *http2 = container_of(timer, Http2, janitor);
-    list_for_each(link, &http2->connections) compact_stalled_streams(container_of(link, Connection, link));
+    list_for_each(link, &http2->connections)
+    {
+        Connection *connection = container_of(link, Connection, link);
+        compact_stalled_streams(connection);
+        connection_give_back(connection);
+    }
     (void)block_pool_trim(&http2->receive_blocks);
     (void)block_pool_trim(&http2->cipher_blocks);
     (void)block_pool_trim(&http2->outputs.copy_blocks);
@@ -136,7 +141,11 @@ static void on_janitor(uv_timer_t *timer)
         http2->n_busiest = http2->connections.n_entries;
     if (has_memory_to_give_back(http2))
         return;
-    (void)malloc_trim(0);
+    if (!http2->is_trimmed)
+        (void)malloc_trim(0);
+    http2->is_trimmed = true;
+    if (http2->n_warm_connections > 0)
+        return;
     (void)uv_timer_stop(timer);
     http2->janitor_runs = false;
 }
@@ -145,7 +154,10 @@ void http2_wake_janitor(Http2 *http2)
 {
     if (http2->connections.n_entries > http2->n_busiest)
         http2->n_busiest = http2->connections.n_entries;
-    if (http2->janitor_runs || !has_memory_to_give_back(http2))
+    bool has_more = has_memory_to_give_back(http2);
+    if (has_more)
+        http2->is_trimmed = false;
+    if (http2->janitor_runs || !(has_more || http2->n_warm_connections > 0))
         return;
     http2->janitor_runs = true;
     (void)uv_timer_start(&http2->janitor, on_janitor, JANITOR_PERIOD_MS, JANITOR_PERIOD_MS);

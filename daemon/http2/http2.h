@@ -45,7 +45,9 @@ struct Http2 {
     uv_check_t check;
     uv_timer_t janitor; /* runs while there is memory to give back */
     bool janitor_runs;
-    size_t n_busiest; /* connections and streams at the most since memory was given back */
+    bool is_trimmed;           /* malloc has given back what was freed */
+    size_t n_warm_connections; /* whose frame buffers may be in memory */
+    size_t n_busiest;          /* connections and streams at the most since memory was given back */
 };
 
 int http2_init(Http2 *http2, uv_loop_t *loop, const Http2Limits *limits);

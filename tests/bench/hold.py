@@ -12,6 +12,7 @@ import cases
 import json
 
 MIB = 1048576
+SETTLE_SECONDS = 3  # until connections count as idle
 GONE_SECONDS = 8   # for memory to be given back; half with --quick
 STALL_SECONDS = 4  # for buffers to fill up; half with --quick
 
@@ -92,7 +93,7 @@ def held(bench, case, running, client, before, cpu_before):
     if not pids:
         return figures
     figures["cpu_us_per_connect"] = (cpu_ns(pids) - cpu_before) / 1e3 / connections
-    time.sleep(0.5)
+    time.sleep(SETTLE_SECONDS)
     if "stalled" in case.arguments:
         meanwhile = peak_rss(pids, STALL_SECONDS * bench.time_factor)
     else:

@@ -21,7 +21,7 @@ Credential *credential_new(const ProfileSettings *profile)
 {
     Credential *credential = mem_new(Credential);
     credential->n_references = 1;
-    credential->authorization = profile->token ? bearer(profile->token) : NULL;
+    credential->authorization = profile->auth.token ? bearer(profile->auth.token) : NULL;
     credential->cluster_id = profile->cluster_id ? mem_copy_string(profile->cluster_id) : NULL;
     return credential;
 }

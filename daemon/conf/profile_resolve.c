@@ -61,8 +61,8 @@ static void resolve_upstream_tls(Draft *draft)
     if (!profile->host || profile->databricks)
         return;
     bool is_near = address_is_loopback(profile->host);
-    profile->use_tls = draft->url.use_ssl_is_set ? draft->url.use_ssl : profile->token && !is_near;
-    if (profile->token && !profile->use_tls && !is_near)
+    profile->use_tls = draft->url.use_ssl_is_set ? draft->url.use_ssl : profile->auth.token && !is_near;
+    if (profile->auth.token && !profile->use_tls && !is_near)
         problems_add_warning(draft->loader->problems,
                              "%s: use_ssl=false sends the token of profile %s over the network unencrypted",
                              draft->destination.place, profile->name);
@@ -128,7 +128,7 @@ static void note_all(const Draft *draft)
 {
     const ProfileSettings *profile = draft->profile;
     note_destination(draft);
-    draft_note(draft, "token", profile->token ? "set" : NULL, &draft->token);
+    draft_note(draft, "token", profile->auth.token ? "set" : NULL, &draft->token);
     draft_note(draft, "cluster_id", profile->cluster_id, &draft->cluster);
     note_own_keys(draft);
     if (profile->problem)

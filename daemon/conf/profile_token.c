@@ -15,7 +15,7 @@ static void take_token(Draft *draft, const char *key, const Given *given, const 
         return;
     }
     draft_check_text(draft, key, given, token);
-    draft->profile->token = secret_new(token, strlen(token));
+    draft->profile->auth.token = secret_new(token, strlen(token));
 }
 
 static void read_token_file(Draft *draft, const Given *given)
@@ -57,7 +57,7 @@ static bool take_from_section(Draft *draft, Given *ret_given)
                    file.text ? file.place : token.place, file.text ? "token_file" : "token",
                    strrchr(draft->url.token ? destination->place : token.place, ':') + 1);
     if (draft->url.token) {
-        draft->profile->token = steal(draft->url.token);
+        draft->profile->auth.token = steal(draft->url.token);
         *ret_given = given_new(GIVEN_FILE, "", destination->place);
     } else if (token.text) {
         take_token(draft, "token", &token, token.text);

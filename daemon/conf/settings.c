@@ -10,9 +10,10 @@ static void profile_deinit(ProfileSettings *profile)
     free(profile->name);
     free(profile->problem);
     free(profile->host);
-    secret_free(profile->token);
+    auth_settings_deinit(&profile->auth);
     free(profile->cluster_id);
     free(profile->ca_file);
+    free(profile->proxy);
 }
 
 Settings *settings_free(Settings *settings)

@@ -41,6 +41,62 @@ typedef struct ListenSettings {
 
 typedef enum ClusterChoice { CLUSTER_CHOICE_PROFILE, CLUSTER_CHOICE_CLIENT } ClusterChoice;
 
+/* The ways of getting a credential, as Databricks' SDKs name them in auth_type; `exec` is ours. */
+typedef enum AuthType {
+    AUTH_PAT, /* a token as it is, also for servers that are not Databricks */
+    AUTH_OAUTH_M2M,
+    AUTH_DATABRICKS_CLI,
+    AUTH_METADATA_SERVICE,
+    AUTH_GITHUB_OIDC,
+    AUTH_ENV_OIDC,
+    AUTH_FILE_OIDC,
+    AUTH_AZURE_MSI,
+    AUTH_AZURE_CLIENT_SECRET,
+    AUTH_AZURE_CLI,
+    AUTH_GOOGLE_CREDENTIALS,
+    AUTH_GOOGLE_ID,
+    AUTH_EXEC,
+    N_AUTH_TYPES
+} AuthType;
+
+/* Where a profile's credential comes from: the attributes of unified auth, NULL where not given. */
+typedef struct AuthSettings {
+    AuthType chain[N_AUTH_TYPES]; /* to be tried in this order; one, when auth_type says so */
+    size_t n_chain;               /* 0: nothing is sent */
+    bool is_forced;               /* auth_type says so: its own error counts */
+
+    Secret *token;     /* AUTH_PAT */
+    char *token_file;  /* AUTH_PAT: where it was read from, to be read again when that changes */
+    char *token_place; /* AUTH_PAT: where it was found, for messages: "FILE:LINE", "DATABRICKS_TOKEN" */
+
+    char *client_id;
+    Secret *client_secret;
+    char *scopes; /* separated by blanks */
+    char *account_id, *workspace_id, *group_id;
+    char *discovery_url;
+    char *token_audience;
+
+    Secret *oidc_token;        /* AUTH_ENV_OIDC: the variable's value at start */
+    char *oidc_token_filepath; /* AUTH_FILE_OIDC: read at every mint */
+    char *github_request_url;  /* ACTIONS_ID_TOKEN_REQUEST_URL */
+    Secret *github_request_token;
+
+    char *azure_client_id, *azure_tenant_id, *azure_workspace_resource_id, *azure_environment;
+    Secret *azure_client_secret;
+
+    char *databricks_cli_path;    /* as given; NULL: looked for in PATH */
+    char *databricks_cli_profile; /* what the CLI is given with --profile; NULL: --host */
+    char *metadata_service_url;
+    char *google_service_account;
+    Secret *google_credentials; /* JSON, or the path of a file with it */
+    char *exec;                 /* a command line for the shell */
+} AuthSettings;
+
+/* "oauth-m2m" */
+const char *auth_type_name(AuthType type);
+bool auth_type_from_name(const char *name, AuthType *ret_type);
+void auth_settings_deinit(AuthSettings *auth);
+
 /* Where the calls of one profile go and what they carry. */
 typedef struct ProfileSettings {
     char *name;
@@ -51,8 +107,11 @@ typedef struct ProfileSettings {
     uint16_t port;
     bool use_tls;
     bool databricks; /* from a Databricks `host`, not from `upstream` */
-    Secret *token;   /* NULL: none is sent */
+    AuthSettings auth;
     char *cluster_id;
+    bool is_serverless; /* serverless_compute_id: x-databricks-session-id in place of a cluster id */
+    char *proxy;        /* for REST and token endpoints; NULL: as the environment says */
+    uint64_t credential_timeout_ms; /* that a call may wait for a credential */
     ClusterChoice cluster_choice;
     char *ca_file; /* NULL: the system's roots */
 

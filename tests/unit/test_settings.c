@@ -333,7 +333,7 @@ START_TEST(merged_profile)
     ck_assert_ptr_null(dev->problem);
     ck_assert_str_eq(dev->host, "h.example");
     ck_assert(dev->port == 443 && dev->use_tls && dev->databricks && dev->warm);
-    ck_assert_str_eq(secret_reveal(dev->token), "t==");
+    ck_assert_str_eq(secret_reveal(dev->auth.token), "t==");
     ck_assert_str_eq(dev->cluster_id, "new");
     ck_assert(dev->connections == 20 && dev->max_connections == 20);
     ck_assert(dev->cluster_choice == CLUSTER_CHOICE_CLIENT && dev->connect_timeout_ms == 20000);
@@ -347,7 +347,7 @@ START_TEST(same_host_keeps_token)
     Input input = {.config = "[profile dev]\nhost = https://h.example:443\n",
                    .databricks = "[dev]\nhost = https://H.example/\ntoken = t\ncluster_id = c\n"};
     _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
-    ck_assert_str_eq(secret_reveal(settings->profiles[0].token), "t");
+    ck_assert_str_eq(secret_reveal(settings->profiles[0].auth.token), "t");
     ck_assert_str_eq(settings->profiles[0].cluster_id, "c");
 }
 END_TEST
@@ -357,7 +357,7 @@ START_TEST(moved_host_with_token)
     Input input = {.config = "[profile dev]\nhost = https://new\ntoken = n\n",
                    .databricks = "[dev]\nhost = https://old\ntoken = t\ncluster_id = c\n"};
     _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
-    ck_assert_str_eq(secret_reveal(settings->profiles[0].token), "n");
+    ck_assert_str_eq(secret_reveal(settings->profiles[0].auth.token), "n");
     ck_assert_ptr_null(settings->profiles[0].cluster_id);
 }
 END_TEST
@@ -392,7 +392,7 @@ START_TEST(upstreams)
     const ProfileSettings *p = &settings->profiles[0];
     ck_assert(!p->problem && !p->databricks);
     text_printf(&described, "%s %u %s %s %s", p->host, p->port, p->use_tls ? "tls" : "plain",
-                p->token ? secret_reveal(p->token) : "-", p->cluster_id ? p->cluster_id : "-");
+                p->auth.token ? secret_reveal(p->auth.token) : "-", p->cluster_id ? p->cluster_id : "-");
     ck_assert_str_eq(text_string(&described), UPSTREAMS[_i].described);
     ck_assert_str_eq(settings->default_profile, "p");
 }
@@ -462,7 +462,7 @@ START_TEST(environments)
     _cleanup_(settings_freep) Settings *settings =
         load_good(&ENVIRONMENTS[_i].input, ENVIRONMENTS[_i].warnings);
     const ProfileSettings *p = settings_find_profile(settings, "DEFAULT");
-    text_printf(&described, "%s %s %s", p->host, p->token ? secret_reveal(p->token) : "-",
+    text_printf(&described, "%s %s %s", p->host, p->auth.token ? secret_reveal(p->auth.token) : "-",
                 p->cluster_id ? p->cluster_id : "-");
     ck_assert_str_eq(text_string(&described), ENVIRONMENTS[_i].described);
 }
@@ -498,7 +498,7 @@ START_TEST(long_token)
     text_printf(&content, "[a]\nhost=https://a\ntoken = %s\n", token);
     Input input = {.databricks = text_string(&content)};
     _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
-    ck_assert_str_eq(secret_reveal(settings->profiles[0].token), token);
+    ck_assert_str_eq(secret_reveal(settings->profiles[0].auth.token), token);
 }
 END_TEST
 

@@ -23,8 +23,9 @@ typedef struct ReattachFields {
     const char *client_observed_server_side_session_id;
 } ReattachFields;
 
-#define CODEC_REATTACH_SIZE 1024 /* enough for any of them, as each string has less than ENVELOPE_TEXT_SIZE  \
-                                  */
+#define CODEC_REATTACH_SIZE                                                                                  \
+    1024 /* enough for any of them, as each string has less than ENVELOPE_TEXT_SIZE                          \
+          */
 
 /* Writes a gRPC-framed ReattachExecuteRequest. Returns its length, or 0 when it would not fit. */
 size_t codec_write_reattach_request(uint8_t *bytes, size_t capacity, const ReattachFields *fields);

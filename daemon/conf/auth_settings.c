@@ -1,6 +1,7 @@
 #include "conf/settings.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const char *const NAMES[] = {
     [AUTH_PAT] = "pat",
@@ -26,7 +27,7 @@ const char *auth_type_name(AuthType type)
 bool auth_type_from_name(const char *name, AuthType *ret_type)
 {
     for (AuthType type = 0; type < N_AUTH_TYPES; type++)
-        if (strcmp(NAMES[type], name) == 0) {
+        if (strcasecmp(NAMES[type], name) == 0) {
             *ret_type = type;
             return true;
         }
@@ -51,6 +52,7 @@ static const size_t TEXTS[] = {
     offsetof(AuthSettings, azure_environment),
     offsetof(AuthSettings, databricks_cli_path),
     offsetof(AuthSettings, databricks_cli_profile),
+    offsetof(AuthSettings, databricks_config_file),
     offsetof(AuthSettings, metadata_service_url),
     offsetof(AuthSettings, google_service_account),
     offsetof(AuthSettings, exec),

@@ -13,6 +13,7 @@ void loader_deinit(Loader *loader)
     ini_document_free(loader->databricks);
     free(loader->databricks_path);
     given_deinit(&loader->choice);
+    free(loader->environment_profile);
 }
 
 /* What follows from the value, where that says more than the value itself. */
@@ -128,9 +129,8 @@ int settings_load(Settings **ret_settings, const SettingsSource *source, Problem
     loader_read_config(&loader);
     loader_read_databricks(&loader);
     apply_daemon_keys(&loader);
-    loader_find_named_profile(&loader);
-    loader_resolve_profiles(&loader);
     loader_choose_profile(&loader);
+    loader_resolve_profiles(&loader);
     check_daemon(&loader);
     check_profiles(&loader);
     if (problems->n_errors > n_errors)

@@ -69,7 +69,7 @@ static void find_oidc_token(Draft *draft)
 static void find_azure(Draft *draft)
 {
     const char *host = draft->profile->host;
-    const Given *msi = given_of(draft, ATTRIBUTE_AZURE_USE_MSI);
+    Given *msi = given_of(draft, ATTRIBUTE_AZURE_USE_MSI);
     _cleanup_(text_deinit) Text complaint = TEXT_NULL;
     draft->is_azure = given_of(draft, ATTRIBUTE_AZURE_WORKSPACE_RESOURCE_ID)->text != NULL;
     for (size_t i = 0; host && i < sizeof AZURE_ZONES / sizeof AZURE_ZONES[0]; i++) {
@@ -79,6 +79,8 @@ static void find_azure(Draft *draft)
     }
     if (msi->text && *msi->text && value_parse_boolean(msi->text, &draft->uses_msi, &complaint) < 0)
         draft_fail_value(draft, "azure_use_msi", msi, text_string(&complaint));
+    if (!draft->uses_msi) /* no attribute of a family then, as in the SDK for Go */
+        given_deinit(msi);
 }
 
 static void sort(const char **names, const Given **givens, size_t n)

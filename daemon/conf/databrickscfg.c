@@ -51,7 +51,8 @@ int databrickscfg_load(IniDocument **ret_document, const char *path, Problems *p
     bool holds_secret = false;
     for (size_t i = 0; document && i < document->n_sections; i++) {
         holds_secret = holds_secret || has_secret(&document->sections[i]);
-        warn_about_comment(document, &document->sections[i], "token", problems);
+        for (size_t id = 0; id < N_AUTH_ATTRIBUTES; id++)
+            warn_about_comment(document, &document->sections[i], AUTH_ATTRIBUTES[id].name, problems);
         warn_about_comment(document, &document->sections[i], "cluster_id", problems);
     }
     if (holds_secret)

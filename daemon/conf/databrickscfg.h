@@ -16,7 +16,7 @@
 /* $DATABRICKS_CONFIG_FILE or ~/.databrickscfg; NULL when there is no home either. free(). */
 char *databrickscfg_path(Environment environment);
 
-/* Like ini_document_load(), with warnings about tokens followed by a comment and about secrets that others
+/* Like ini_document_load(), with warnings about values followed by a comment and about secrets that others
  * may read. */
 int databrickscfg_load(IniDocument **ret_document, const char *path, Problems *problems) _must_check_;
 

@@ -317,6 +317,8 @@ void draft_resolve_auth(Draft *draft)
         choose_for_databricks(draft);
     else
         choose_for_upstream(draft);
+    if (profile->problem)
+        return;
     if (draft_has_in_chain(draft, AUTH_PAT))
         draft_take_token(draft);
     take_attributes(draft);

@@ -214,7 +214,11 @@ const ProfileSettings *settings_find_profile(const Settings *settings, const cha
 /*
  * What `check` prints: each effective value with its origin (file:line, flag, variable, built-in), as text or
  * JSON. In the latter `profiles` is a list of {name, host, auth_type, auth_types, cluster_id,
- * serverless_compute_id, error, origins}, null where there is none. free(). Secrets appear only as "set" and
- * their origin.
+ * serverless_compute_id, error, origins}, null where there is none; auth_type is the first of those to be
+ * tried. free(). Secrets appear only as "set" and their origin.
  */
 char *settings_describe(const Settings *settings, bool json);
+/* The same of settings that are only looked at: also of what could be read when there are errors. 0 or
+ * -EINVAL as settings_load(); the description either way, to be freed. */
+int settings_check(char **ret_description, const SettingsSource *source, bool json,
+                   Problems *problems) _must_check_;

@@ -85,6 +85,9 @@ static const struct {
     {"[a]\nclient_secret=t\n[b]\ntoken=u\n", 0604,
      "warning: holds a secret and others may read it (mode 0604); run: chmod 600 "},
     {"[a]\ntoken = t # mine\n", 0600, "warning:2: " TOKEN_COMMENT},
+    {"[a]\nclient_id = t ; mine\n", 0600,
+     "warning:2: the client_id is followed by # or ; which Go's SDK takes for a comment and Python's, like "
+     "this program, for a part of it; give the comment its own line\n"},
     {"[a]\ntoken = t\n\ntoken = u\n", 0600,
      "warning:4: token of [a] was given in line 2 already; the last one counts\n"},
     {"[a]\ntoken = t\n[b]\nx=y\n[a]\ntoken = u\n", 0600,

@@ -41,7 +41,7 @@ static const Field FIELDS[] = {
     FIELD(TEXT, auth.azure_client_id), FIELD(TEXT, auth.azure_tenant_id),
     FIELD(TEXT, auth.azure_workspace_resource_id), FIELD(TEXT, auth.azure_environment),
     FIELD(SECRET, auth.azure_client_secret), FIELD(TEXT, auth.databricks_cli_path),
-    FIELD(TEXT, auth.databricks_cli_profile), FIELD(TEXT, auth.metadata_service_url),
+    FIELD(TEXT, auth.databricks_cli_profile), FIELD(TEXT, auth.databricks_config_file), FIELD(TEXT, auth.metadata_service_url),
     FIELD(TEXT, auth.google_service_account), FIELD(SECRET, auth.google_credentials), FIELD(TEXT, auth.exec),
 };
 /* clang-format on */

@@ -300,6 +300,30 @@ START_TEST(description)
 }
 END_TEST
 
+/* `check` shows what it can also when something is wrong. */
+START_TEST(description_of_what_is_wrong)
+{
+    write_file("@/.databrickscfg", "[p]\nhost = https://h\ntoken = t\nclient_id = c\n");
+    _cleanup_(mem_freep) char *home = in_directory("HOME=@");
+    const char *const environment[] = {home, "DATABRICKS_CONFIG_PROFILE=p", NULL};
+    SettingsSource source = {.environment = environment};
+    Problems problems = PROBLEMS_NULL;
+    _cleanup_(mem_freep) char *json = NULL;
+    ck_assert_int_lt(settings_check(&json, &source, true, &problems), 0);
+    json_t *root = json_loads(json, 0, NULL);
+    const char *name = NULL, *host = NULL, *error = NULL;
+    ck_assert_int_eq(json_unpack(root, "{s:[{s:s, s:s, s:s, s:n}]}", "profiles", "name", &name, "host", &host,
+                                 "error", &error, "auth_type"),
+                     0);
+    ck_assert_str_eq(name, "p");
+    ck_assert_str_eq(host, "https://h");
+    ck_assert_ptr_nonnull(strstr(error, "more than one authorization method configured: oauth and pat"));
+    ck_assert_str_eq(problems.entries[0].sentence, error);
+    json_decref(root);
+    problems_deinit(&problems);
+}
+END_TEST
+
 /* config/sparkbouncer.ini is settings_sample(); with SPARKBOUNCER_WRITE_SAMPLE set this writes it anew. */
 START_TEST(sample_file)
 {
@@ -364,6 +388,7 @@ int main(void)
     tcase_add_test(tests, missing_config_file);
     tcase_add_test(tests, control_sockets);
     tcase_add_test(tests, description);
+    tcase_add_test(tests, description_of_what_is_wrong);
     tcase_add_test(tests, sample_file);
     tcase_add_test(tests, sample_is_valid);
     suite_add_tcase(suite, tests);

@@ -54,6 +54,8 @@ static const struct {
     {AWS "auth_type = github-oidc\n", {GITHUB}, "!github-oidc"},
     {AWS "token = t\n", {NAMED, "DATABRICKS_HOST=https://h:443/"}, "pat"},
     {AWS, {NAMED, "DATABRICKS_HOST=https://h", "DATABRICKS_TOKEN=t"}, "pat"},
+    {AWS, {NAMED, "DATABRICKS_HOST=https://h", "DATABRICKS_TOKEN=t", "DATABRICKS_OIDC_TOKEN=j"}, "pat"},
+    {AWS "token = t\n", {NAMED, "DATABRICKS_OIDC_TOKEN=j"}, "pat"},
 };
 
 START_TEST(chains)

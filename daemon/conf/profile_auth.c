@@ -44,6 +44,28 @@ static void find_attributes(Draft *draft)
     }
 }
 
+static bool is_number(const char *text)
+{
+    return *text && text[strspn(text, "0123456789")] == '\0';
+}
+
+/* Copied from a browser's address bar, a host may say which workspace it is: ?o=123. As in the SDK for Go. */
+static void find_in_query(Draft *draft, AuthAttributeId id, const char *const *names, bool is_numeric)
+{
+    const Given *host = &draft->destination.given;
+    const char *query = draft->profile->databricks && host->text ? strchr(host->text, '?') : NULL;
+    DraftValue *value = &draft->attributes[id];
+    for (; query && !value->given.text; query = strchr(query + 1, '&')) {
+        size_t length = strcspn(query + 1, "=&#");
+        const char *start = query + 1 + length + (query[1 + length] == '=');
+        _cleanup_(mem_freep) char *text = mem_copy_bytes_as_string(start, strcspn(start, "&#"));
+        for (size_t i = 0; names[i]; i++)
+            if (strlen(names[i]) == length && strncmp(query + 1, names[i], length) == 0 && *text &&
+                (!is_numeric || is_number(text)))
+                *value = (DraftValue){given_new(host->kind, text, host->place), draft->destination.layer};
+    }
+}
+
 /* A profile that names the variable asks for it; DATABRICKS_OIDC_TOKEN is for the default profile, or for one
  * that says auth_type = env-oidc. */
 static void find_oidc_token(Draft *draft)
@@ -171,6 +193,8 @@ static bool has_family(const Draft *draft)
 
 static void choose_for_databricks(Draft *draft)
 {
+    find_in_query(draft, ATTRIBUTE_WORKSPACE_ID, (const char *const[]){"o", "w", "workspace_id", NULL}, true);
+    find_in_query(draft, ATTRIBUTE_ACCOUNT_ID, (const char *const[]){"a", "account_id", NULL}, false);
     find_oidc_token(draft);
     find_azure(draft);
     if (!given_of(draft, ATTRIBUTE_AUTH_TYPE)->text) {
@@ -247,13 +271,16 @@ static char *text_field(Draft *draft, AuthAttributeId id)
     return path;
 }
 
-static Secret *secret_field(const Draft *draft, const Given *given)
+static Secret *secret_field(Draft *draft, AuthAttributeId id)
 {
-    _cleanup_(mem_freep) char *expanded = NULL;
-    if (given->text[0] != '~')
+    const Given *given = given_of(draft, id);
+    if (id != ATTRIBUTE_GOOGLE_CREDENTIALS)
         return secret_new(given->text, strlen(given->text));
-    expanded = path_expand(given->text, draft->loader->source->environment); /* of google_credentials */
-    return secret_new(expanded, strlen(expanded));
+    char *expanded = path_expand(given->text, draft->loader->source->environment); /* it may be a path */
+    Secret *secret = secret_new(expanded, strlen(expanded));
+    secret_wipe(expanded, strlen(expanded));
+    free(expanded);
+    return secret;
 }
 
 /* Whether a way of the chain uses this secret; what nobody uses is not kept in memory. */
@@ -279,7 +306,7 @@ static void take_attributes(Draft *draft)
         if (!attribute->is_secret)
             *(char **)field = text_field(draft, id);
         else if (is_used(draft, id))
-            *(Secret **)field = secret_field(draft, given);
+            *(Secret **)field = secret_field(draft, id);
     }
 }
 

@@ -76,6 +76,8 @@ Given draft_find_in_file(const Draft *draft, const char *key)
         entry = ini_section_find(draft->base, attribute->alias);
     if (entry && *entry->value == '\0') /* as in the SDK for Go: an empty value is none */
         entry = NULL;
+    if (attribute == &AUTH_ATTRIBUTES[ATTRIBUTE_EXEC]) /* is ours; nobody expects that file to run anything */
+        entry = NULL;
     return given_from_entry(draft->loader->databricks, entry);
 }
 

@@ -57,7 +57,8 @@ typedef enum ClusterChoice { CLUSTER_CHOICE_PROFILE, CLUSTER_CHOICE_CLIENT } Clu
  * is given.
  *
  * Where the SDKs differ otherwise: an empty value in a file is none (Go); azure_use_msi = no means no (Go); a
- * host may have a path, which is dropped (Go); an Azure workspace behind another name is known by
+ * host may have a path, which is dropped, and a query, of which ?o= is the workspace_id and ?a= the
+ * account_id (Go); an Azure workspace behind another name is known by
  * azure_workspace_resource_id (Go); keys are read in any case (Python) and under both SDKs' names; [DEFAULT]
  * is named to the CLI with --profile (Go).
  */

@@ -160,6 +160,36 @@ START_TEST(all_attributes)
 }
 END_TEST
 
+static const char *const QUERIES[][3] = {
+    /* host, workspace, account */
+    {"https://h/?o=123", "123", "-"}, {"https://h/x?a=b-c&workspace_id=7#o=8", "7", "b-c"},
+    {"https://h?o=abc", "-", "-"},    {"https://h?o=&w=5", "5", "-"},
+    {"https://h?to=1", "-", "-"},     {"https://h", "-", "-"},
+};
+
+START_TEST(queries)
+{
+    _cleanup_(text_deinit) Text content = TEXT_NULL;
+    text_printf(&content, "[p]\nhost = %s\n", QUERIES[_i][0]);
+    Input input = {.databricks = text_string(&content)};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    const AuthSettings *auth = &settings->profiles[0].auth;
+    ck_assert_str_eq(settings->profiles[0].host, "h");
+    ck_assert_str_eq(auth->workspace_id ? auth->workspace_id : "-", QUERIES[_i][1]);
+    ck_assert_str_eq(auth->account_id ? auth->account_id : "-", QUERIES[_i][2]);
+}
+END_TEST
+
+/* A file that belongs to other tools makes us run nothing. */
+START_TEST(commands_are_in_our_file_alone)
+{
+    Input input = {.databricks = AWS "exec = touch /tmp/x\n"};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    ck_assert_ptr_null(settings->profiles[0].auth.exec);
+    ck_assert(settings->profiles[0].auth.chain[0] == AUTH_DATABRICKS_CLI);
+}
+END_TEST
+
 /* What no way uses is not kept, least of all a secret. */
 START_TEST(unused_secrets_are_dropped)
 {
@@ -292,6 +322,8 @@ int main(void)
     tcase_add_test(tests, environment_without_a_file);
     tcase_add_test(tests, default_profile_of_the_file_with_variables);
     tcase_add_test(tests, all_attributes);
+    tcase_add_loop_test(tests, queries, 0, LENGTH(QUERIES));
+    tcase_add_test(tests, commands_are_in_our_file_alone);
     tcase_add_test(tests, unused_secrets_are_dropped);
     tcase_add_loop_test(tests, cli_profiles, 0, LENGTH(CLI_PROFILES));
     tcase_add_test(tests, variables_of_github);

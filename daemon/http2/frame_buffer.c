@@ -5,8 +5,9 @@
 
 #include "base/mem.h"
 
-#define LEAST_SIZE ((size_t)16 * 1024) /* nghttp2's largest frame; nothing else of a new session is near it  \
-                                        */
+#define LEAST_SIZE                                                                                           \
+    ((size_t)16 * 1024) /* nghttp2's largest frame; nothing else of a new session is near it                 \
+                         */
 
 struct FrameBuffer {
     void *pages; /* NULL: it lies on the heap after all, and stays there */

@@ -183,6 +183,8 @@ typedef struct SettingsSource {
  * and at least one error in `problems` otherwise. Warnings may be added either way.
  */
 int settings_load(Settings **ret_settings, const SettingsSource *source, Problems *problems) _must_check_;
+/* Adds an error when a daemon would have nothing to do: there is no profile. */
+void settings_check_servable(const Settings *settings, Problems *problems);
 /*
  * Only what finding the control socket takes (precedence as above; errors in unrelated keys are ignored), for
  * the commands that talk to a running daemon. Never NULL; free().

@@ -241,8 +241,7 @@ static const char *on_add_guest(void *context, const GuestProfile *guest, unsign
     _cleanup_(problems_deinit) Problems problems = PROBLEMS_NULL;
     GuestProfile labelled = *guest;
     relay_name_guest(name);
-    (void)snprintf(label, sizeof label, "%.*s", RELAY_GUEST_LABEL_SIZE - 1, name);
-    labelled.label = label;
+    labelled.label = relay_profile_label(name, label);
     if (settings_load_guest(&settings, &labelled, &problems) != 0) {
         *ret_status = 400;
         text_append(problem, problems.entries[0].sentence);
@@ -273,7 +272,7 @@ static bool on_probe(void *context, const char *profile, unsigned *ret_status, T
     if (why)
         text_append(problem, why);
     else
-        text_printf(problem, "there is no profile %s", profile);
+        text_printf(problem, "there is no profile %s; see 'sparkbouncer check' for those there are", profile);
     return false;
 }
 

@@ -90,6 +90,9 @@ void relay_init_profiles(Relay *relay);
 void relay_change_settings(Relay *relay, Settings *next, const SettingsChange *change);
 /* A new name for a guest, which nobody can guess: knowing it is all it takes to use the profile. */
 void relay_name_guest(char name[RELAY_GUEST_NAME_SIZE]);
+/* What may be shown of a profile's name that somebody has sent: of a guest's only its beginning. Borrowed
+ * from either. */
+const char *relay_profile_label(const char *name, char label[RELAY_GUEST_LABEL_SIZE]);
 /* Calls reach the one profile of `guest`, whose own name is only for show, by `name`; or by the one that is
  * returned (borrowed) when the same guest was here already. NULL: there are RELAY_MAX_GUESTS. */
 const char *relay_add_guest(Relay *relay, const char *name, Settings *guest);

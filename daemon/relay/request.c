@@ -124,7 +124,7 @@ static const char *profile_of_session(const Call *call)
 
 static bool choose_upstream(Call *call)
 {
-    char wish[PROFILE_NAME_SIZE];
+    char wish[PROFILE_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
     RouteFacts facts = {
         .listener_profile = call->client->profile,
         .header_profile = wished_profile(call, wish, sizeof wish),
@@ -146,7 +146,7 @@ static bool choose_upstream(Call *call)
         call_fail(call, STATUS_PERMISSION_DENIED, &(StatusDetails){.reason = "PROFILE_IS_FIXED"},
                   "sparkbouncer: this address serves profile %s only, not %s; use another address, or drop "
                   "x-profile",
-                  facts.listener_profile, facts.header_profile);
+                  facts.listener_profile, relay_profile_label(facts.header_profile, label));
         return false;
     }
     Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);

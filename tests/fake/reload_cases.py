@@ -9,11 +9,13 @@ import subprocess
 import threading
 import time
 
-from harness import TOKEN, WAIT_S, Failure, expect, expect_equal
+from harness import SPARK, TOKEN, WAIT_S, Failure, expect, expect_equal
 from lifecycle_cases import wait_refused
 from policy_cases import USER, config, values
 from registry import proxied
-from wire import field
+from release_cases import OPERATION, release
+from release_cases import SESSION as RELEASE_SESSION
+from wire import field, text
 
 UNKNOWN = "/some.other.Service/Method"
 SESSION = "5e551000-0000-4000-8000-0000000007{:02d}"
@@ -89,6 +91,12 @@ def wait_logged(daemon, text, count=1, limit=WAIT_S):
         time.sleep(0.01)
 
 
+def expect_end(daemon):
+    """It ends in good order; with sanitizers, exit code 0 means that nothing has leaked."""
+    daemon.signal(signal.SIGTERM)
+    expect_equal(daemon.wait_exit(), 0, "exit code")
+
+
 def token_of(server, case):
     return values(server.of_case("begin", case), "authorization")
 
@@ -118,6 +126,27 @@ def changed_token(scene):
     wait_logged(edited.daemon, "the connections that it had before are closed")
     said = edited.daemon.log()
     expect(TOKEN not in said and "an0ther-token" not in said, "a token was logged")
+    expect_end(edited.daemon)
+
+
+@proxied("reload: a release that is yet to travel goes where its operation was, and holds nothing up afterwards")
+def pending_release(scene):
+    server = scene.fake()
+    edited = Edited(scene, server)
+    client = scene.client(edited.daemon)
+    operation = OPERATION.format(70)
+    plan = field(1, RELEASE_SESSION) + USER + field(5, field(1, field(1, 1))) + field(6, operation)
+    running = client.start(SPARK + "ExecutePlan", plan, "messages=5,size=100", shape="us")
+    for message in running.call:
+        expect_equal(release(client, operation, text(message, 13)).finish().code, "OK", "ReleaseExecute")
+    expect_equal(running.finish().code, "OK", "ExecutePlan")
+    edited.sections["profile p"]["upstream"] = url(server, "an0ther-token")
+    edited.write()
+    expect_equal(edited.reload()[0], 200, "reload")
+    end = server.wait_event("end", lambda event: event["method"] == SPARK + "ReleaseExecute")
+    expect_equal(values(end, "authorization"), ["Bearer " + TOKEN], "token of the release")
+    wait_logged(edited.daemon, "the connections that it had before are closed")
+    expect_end(edited.daemon)
 
 
 @proxied("reload: a profile that has not changed keeps its connections")
@@ -185,6 +214,7 @@ def token_file(scene):
     wait_logged(edited.daemon, "configuration reloaded", 2)
     result = client.call(UNKNOWN, b"x", "echo")
     expect_equal(token_of(server, result["case"]), ["Bearer t0ken-three"], "token in the end")
+    expect_end(edited.daemon)
 
 
 @proxied("reload: a .databrickscfg that was not there at start is noticed when it comes")
@@ -225,6 +255,7 @@ def broken(scene):
     wait_logged(edited.daemon, "configuration reloaded")
     result = client.call(UNKNOWN, b"x", "echo")
     expect_equal(token_of(server, result["case"]), ["Bearer mended"], "token afterwards")
+    expect_end(edited.daemon)
 
 
 @proxied("reload: listeners come and go, those that stay keep their clients; a taken port refuses it whole")
@@ -262,6 +293,8 @@ def listeners(scene):
     expect_equal(token_of(server, result["case"]), ["Bearer 0ther"], "token of a client that came before")
     result = scene.client("unix:" + path).call(UNKNOWN, b"x", "echo", metadata=[("x-one", "1")])
     expect_equal(token_of(server, result["case"]), ["Bearer " + TOKEN], "token of one that came after")
+    expect_end(edited.daemon)
+    expect(not os.path.exists(path), "the socket was left behind")
 
 
 @proxied("reload: calls of a removed profile are told so, those of its sessions too, until it is back")
@@ -286,6 +319,7 @@ def removed(scene):
     expect_equal(edited.reload()[0], 200, "reload")
     result = config(client, SESSION.format(1))
     expect_equal((result.code, token_of(server, result["case"])), ("OK", ["Bearer back"]), "the session's next call")
+    expect_end(edited.daemon)
 
 
 @proxied("reload: keys that cannot change are named in a warning, the log level and the default profile can")
@@ -355,8 +389,7 @@ def hundred(scene):
     expect(grown < 4 << 20 or edited.daemon.is_sanitized, f"70 reloads took {grown >> 10} KiB")
     profile = profile_status(edited.daemon)
     expect(len(profile["connections"]) <= 4, f"connections: {profile}")
-    edited.daemon.signal(signal.SIGTERM)
-    expect_equal(edited.daemon.wait_exit(), 0, "exit code")
+    expect_end(edited.daemon)
 
 
 @proxied("guest: host and token handed over are used by its name alone, and shown nowhere")
@@ -385,25 +418,28 @@ def guest(scene):
     said = json.dumps(document) + daemon.log()
     expect(name not in said and name[:14] in said, "its name is shown in full, or not at all")
     expect("guests-secret" not in said, "its token is shown")
+    expect_end(daemon)
 
 
 @proxied("guest: one that nobody uses is forgotten, and its calls are told so")
 def guest_expires(scene):
     server = scene.fake()
-    daemon = scene.daemon(server, main={"guest_idle_timeout": "300ms"})
+    daemon = scene.daemon(server, main={"guest_idle_timeout": "1s"})
     client = scene.client(daemon)
     status, document = ask(daemon, "POST", "/profiles", {"host": f"http://{server.address}", "token": "s3cret"})
     session = [("x-profile", document["profile"])]
-    running = client.start(UNKNOWN, b"", "messages=10,size=10,delay_ms=100", shape="us", metadata=session)
+    running = client.start(UNKNOWN, b"", "messages=20,size=10,delay_ms=100", shape="us", metadata=session)
     expect_equal(config(client, SESSION.format(3), metadata=session).code, "OK", "its session")
     server.of_case("begin", running.case)
     result = running.finish()
-    expect_equal((result.code, len(result["messages"])), ("OK", 10), "a call that takes longer than the timeout")
+    expect_equal((result.code, len(result["messages"])), ("OK", 20), "a call that takes longer than the timeout")
+    expect_equal(client.call(UNKNOWN, b"x", "echo", metadata=session).code, "OK", "a call after the long one")
     wait_logged(daemon, "is forgotten")
     for what, result in (("by name", client.call(UNKNOWN, b"x", "echo", metadata=session)),
                          ("by session", config(client, SESSION.format(3)))):
         expect(result.code == "NOT_FOUND" and "guest" in result.details, f"{what}: {result.code}, {result.details}")
     expect(document["profile"] not in json.dumps(ask(daemon, "GET", "/status")[1]) + daemon.log(), "its name is shown")
+    expect_end(daemon)
 
 
 @proxied("guest: what is wrong is told in a sentence, without the token")

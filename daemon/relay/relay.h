@@ -80,6 +80,10 @@ void relay_deinit(Relay *relay);
 
 /* ---- in relay_profiles.c: which profiles there are */
 
+/* For a further attempt at a call whose upstream is retired: the one that has taken its place, if that leads
+ * to the same server, else the same. Takes the reference and gives one. */
+Upstream *relay_follow(Relay *relay, Upstream *upstream);
+
 /* Those of relay->settings; part of relay_init(). */
 void relay_init_profiles(Relay *relay);
 

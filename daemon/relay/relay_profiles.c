@@ -74,6 +74,22 @@ Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_pro
     return upstream;
 }
 
+Upstream *relay_follow(Relay *relay, Upstream *upstream)
+{
+    const ProfileSettings *former = upstream->profile;
+    Destination *destination = destinations_find(&relay->destinations, former->name);
+    const ProfileSettings *profile = destination ? destination->profile : NULL;
+    if (!profile || profile->problem || strcmp(profile->host, former->host) != 0 ||
+        profile->port != former->port)
+        return upstream;
+    Upstream *successor = upstream_of(relay, destination);
+    if (!successor)
+        return upstream;
+    upstream_ref(successor);
+    upstream_unref(upstream);
+    return successor;
+}
+
 void relay_start(Relay *relay)
 {
     list_for_each(link, &relay->destinations.list)

@@ -129,7 +129,7 @@ def changed_token(scene):
     expect_end(edited.daemon)
 
 
-@proxied("reload: a release that is yet to travel goes where its operation was, and holds nothing up afterwards")
+@proxied("reload: a release that is yet to travel goes with the token of now, and nothing of before is held up")
 def pending_release(scene):
     server = scene.fake()
     edited = Edited(scene, server)
@@ -144,7 +144,7 @@ def pending_release(scene):
     edited.write()
     expect_equal(edited.reload()[0], 200, "reload")
     end = server.wait_event("end", lambda event: event["method"] == SPARK + "ReleaseExecute")
-    expect_equal(values(end, "authorization"), ["Bearer " + TOKEN], "token of the release")
+    expect_equal(values(end, "authorization"), ["Bearer an0ther-token"], "token of the release")
     wait_logged(edited.daemon, "the connections that it had before are closed")
     expect_end(edited.daemon)
 

@@ -183,6 +183,8 @@ void call_dispatch(Call *call)
 {
     call->is_bulk = !call->method || call->method->request_is_stream || call->method->response_is_stream;
     call->waiter.is_bulk = call->is_bulk;
+    if (call->upstream->is_retired)
+        call->upstream = relay_follow(call->relay, call->upstream);
     PooledConnection *pooled = upstream_pick(call->upstream, call->is_bulk);
     if (pooled)
         call_open(call, pooled);

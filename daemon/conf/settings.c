@@ -15,6 +15,7 @@ static void profile_deinit(ProfileSettings *profile)
     free(profile->cluster_id);
     free(profile->ca_file);
     free(profile->proxy);
+    free(profile->session);
 }
 
 static bool is_same_text(const char *a, const char *b)
@@ -39,7 +40,8 @@ static bool is_same_pool(const ProfileSettings *a, const ProfileSettings *b)
 {
     return a->warm == b->warm && a->connections == b->connections &&
            a->max_connections == b->max_connections && a->connect_timeout_ms == b->connect_timeout_ms &&
-           a->credential_timeout_ms == b->credential_timeout_ms;
+           a->credential_timeout_ms == b->credential_timeout_ms &&
+           a->resume_timeout_ms == b->resume_timeout_ms && is_same_text(a->session, b->session);
 }
 
 bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)

@@ -30,7 +30,7 @@ typedef struct Field {
 /* clang-format off */
 static const Field FIELDS[] = {
     FIELD(TEXT, name), FIELD(TEXT, problem), FIELD(TEXT, host), FIELD(PORT, port), FIELD(BOOLEAN, use_tls),
-    FIELD(BOOLEAN, databricks), FIELD(TEXT, cluster_id), FIELD(BOOLEAN, is_serverless), FIELD(TEXT, proxy),
+    FIELD(MS, resume_timeout_ms), FIELD(TEXT, session), FIELD(BOOLEAN, databricks), FIELD(TEXT, cluster_id), FIELD(BOOLEAN, is_serverless), FIELD(TEXT, proxy),
     FIELD(MS, credential_timeout_ms), FIELD(TEXT, ca_file), FIELD(BOOLEAN, warm), FIELD(COUNT, connections),
     FIELD(COUNT, max_connections), FIELD(MS, connect_timeout_ms), FIELD(MS, resume_timeout_ms),
     FIELD(TEXT, session), FIELD(BOOLEAN, auth.is_forced),
@@ -69,6 +69,7 @@ static void clear(ProfileSettings *profile)
     free(profile->problem);
     free(profile->host);
     free(profile->cluster_id);
+    free(profile->session);
     free(profile->proxy);
     free(profile->ca_file);
 }

@@ -1,8 +1,9 @@
 #include "auth/form.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-static void append(Form *form, char byte)
+void form_append_separator(Form *form, char separator)
 {
     if (form->length + 1 >= form->capacity) {
         size_t capacity = form->capacity ? form->capacity * 2 : 256;
@@ -15,7 +16,7 @@ static void append(Form *form, char byte)
         form->bytes = grown;
         form->capacity = capacity;
     }
-    form->bytes[form->length++] = byte;
+    form->bytes[form->length++] = separator;
     form->bytes[form->length] = '\0';
 }
 
@@ -25,28 +26,28 @@ static bool is_plain(char c)
            (c != '\0' && strchr("-._~", c));
 }
 
-static void append_encoded(Form *form, const char *bytes, size_t length)
+void form_append(Form *form, const char *bytes, size_t length)
 {
     static const char DIGITS[] = "0123456789ABCDEF";
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)bytes[i];
         if (is_plain(bytes[i])) {
-            append(form, bytes[i]);
+            form_append_separator(form, bytes[i]);
             continue;
         }
-        append(form, '%');
-        append(form, DIGITS[byte >> 4]);
-        append(form, DIGITS[byte & 15]);
+        form_append_separator(form, '%');
+        form_append_separator(form, DIGITS[byte >> 4]);
+        form_append_separator(form, DIGITS[byte & 15]);
     }
 }
 
 static void add(Form *form, const char *name, const char *bytes, size_t length)
 {
     if (form->length > 0)
-        append(form, '&');
-    append_encoded(form, name, strlen(name));
-    append(form, '=');
-    append_encoded(form, bytes, length);
+        form_append_separator(form, '&');
+    form_append(form, name, strlen(name));
+    form_append_separator(form, '=');
+    form_append(form, bytes, length);
 }
 
 void form_add(Form *form, const char *name, const char *value)

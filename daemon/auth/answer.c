@@ -101,7 +101,18 @@ void token_answer_deinit(TokenAnswer *answer)
     *answer = (TokenAnswer)TOKEN_ANSWER_NULL;
 }
 
-/* Pairs of names as they are used together. */
+static void quote(Text *text, const char *code, const char *said)
+{
+    Text whole = TEXT_NULL;
+    text_printf(&whole, "%s%s%s", code ? code : "", code && said ? ": " : "", said ? said : "");
+    char *trace = strstr(whole.bytes, "Trace ID: ");
+    if (trace)
+        *trace = '\0'; /* Azure adds lines that are only for its own support */
+    quote_append(text, text_string(&whole), MAX_QUOTE_LENGTH);
+    text_deinit(&whole);
+}
+
+/* False when it has none of the names that are used for it. */
 static bool describe(const json_t *object, Text *text)
 {
     static const char *const PAIRS[][2] = {{"error", "error_description"},
@@ -110,19 +121,15 @@ static bool describe(const json_t *object, Text *text)
                                            {"code", "message"},
                                            {"status", "message"}};
     for (size_t i = 0; i < sizeof PAIRS / sizeof PAIRS[0]; i++) {
-        const char *code = answer_string(object, PAIRS[i][0]), *said = answer_string(object, PAIRS[i][1]);
-        if (!code && !said)
-            continue;
-        Text whole = TEXT_NULL;
-        text_printf(&whole, "%s%s%s", code ? code : "", code && said ? ": " : "", said ? said : "");
-        char *trace = whole.length > 0 ? strstr(whole.bytes, " Trace ID: ") : NULL;
-        if (trace)
-            *trace = '\0'; /* Azure adds lines that are only for its own support */
-        quote_append(text, text_string(&whole), MAX_QUOTE_LENGTH);
-        text_deinit(&whole);
-        return true;
+        const char *code = answer_string(object, PAIRS[i][0]);
+        if (code) {
+            quote(text, code, answer_string(object, PAIRS[i][1]));
+            return true;
+        }
     }
-    return false;
+    if (answer_string(object, "message"))
+        quote(text, NULL, answer_string(object, "message"));
+    return answer_string(object, "message") != NULL;
 }
 
 void answer_describe_error(const char *bytes, size_t length, unsigned status, Text *text)

@@ -216,7 +216,7 @@ static inline void http_server_start(void)
     ck_assert_int_eq(uv_listen((uv_stream_t *)&http_listener, 8, on_visit), 0);
     tls_server_init(&tls_end,
                     "DNS:localhost,IP:127.0.0.1,DNS:login.microsoftonline.com,DNS:login.microsoftonline.us,"
-                    "DNS:*.azuredatabricks.net,DNS:*.gcp.databricks.com,DNS:oauth2.googleapis.com",
+                    "DNS:adb-1.2.azuredatabricks.net,DNS:oauth2.googleapis.com",
                     -100, 1000, "\2h2", TLS1_3_VERSION);
     tls_server_start(&tls_end, &http_address);
 }
@@ -232,6 +232,7 @@ static inline void close_visitor_handle(uv_handle_t *handle, void *context)
 static inline void http_server_stop(void)
 {
     uv_walk(&loop, close_visitor_handle, NULL);
+    tls_server_join(&tls_end); /* its thread connects to the listener */
     uv_close((uv_handle_t *)&http_listener, NULL);
     ck_assert_int_eq(uv_run(&loop, UV_RUN_DEFAULT), 0);
     ck_assert_int_eq(uv_loop_close(&loop), 0);

@@ -5,6 +5,7 @@
  */
 
 #include <string.h>
+#include <strings.h>
 #include <uv.h>
 
 #include "auth/mint_azure.h"
@@ -29,7 +30,7 @@ static void fail_run(Mint *mint, const ChildResult *result, const char *command)
         mint_fail(mint, mint->profile->auth.is_forced ? MINT_LOGIN_NEEDED : MINT_NOT_CONFIGURED,
                   "azure-cli: nobody is logged in (%s); run `az login`", text_string(&cause));
     else if (says(result, "az login") || says(result, "AADSTS"))
-        mint_fail(mint, MINT_LOGIN_NEEDED, "azure-cli: `%s` fails: %s; run `az login`%s%s", command,
+        mint_fail(mint, MINT_LOGIN_NEEDED, "azure-cli: `%s` fails: %s; run `az login%s%s`", command,
                   text_string(&cause), mint->tenant ? " --tenant " : "", mint->tenant ? mint->tenant : "");
     else
         mint_fail(mint, MINT_FAILED, "azure-cli: `%s` fails: %s; run it in a shell to see why", command,

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,6 +130,13 @@ void mint_run(Mint *mint, const char *const *argv, const char *const *dropped, c
     mint->child = child_start(mint->context->loop, &options, on_child_done, mint);
 }
 
+/* What programs begin their last words with. */
+static const char *without_label(const char *said)
+{
+    said += strspn(said, " \t\r\n");
+    return strncasecmp(said, "error: ", 7) == 0 ? said + 7 : said;
+}
+
 void mint_describe_run(const ChildResult *result, Text *text)
 {
     if (result->error)
@@ -140,7 +148,7 @@ void mint_describe_run(const ChildResult *result, Text *text)
     else if (result->signal)
         text_printf(text, "it was ended by signal %d", result->signal);
     else if (result->errors_length > 0)
-        quote_append(text, result->errors, MAX_QUOTE_LENGTH);
+        quote_append(text, without_label(result->errors), MAX_QUOTE_LENGTH);
     else
         text_printf(text, "it ended with status %d and said nothing", (int)result->exit_status);
 }

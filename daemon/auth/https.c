@@ -17,13 +17,17 @@
 struct Https {
     uv_loop_t *loop;
     const Libcurl *curl; /* NULL: not loaded yet */
-    CURLM *multi;        /* NULL: nothing has been asked for a while */
+    uv_work_t loading;   /* by a thread of the pool, as it takes some ten ms */
+    bool is_loading;
+    const Libcurl *loaded; /* what came of it; the thread's until on_loaded() */
+    Text problem;          /* likewise */
+    CURLM *multi;          /* NULL: nothing has been asked for a while */
     uv_timer_t curl_timer;
     uv_timer_t failed_timer; /* tells those that failed at once, by a later event */
     uv_timer_t rest_timer;
     List exchanges; /* under way; those that have failed already among them */
     bool is_closing;
-    unsigned n_open_timers;
+    unsigned n_open; /* timers, and the thread that loads */
 };
 
 /* One of the list of headers, libcurl's type first; made here so that it can be wiped. */
@@ -38,7 +42,8 @@ struct HttpsExchange {
     Https *https;
     HttpsDone done;
     void *context;
-    CURL *easy; /* NULL: it has failed already */
+    HttpsRequest *waiting; /* a copy, until libcurl is loaded */
+    CURL *easy;            /* NULL: it waits, or has failed already */
     CURLU *url;
     struct curl_slist *headers;
     Secret *body_sent;
@@ -149,8 +154,6 @@ static void on_rested(uv_timer_t *timer)
 
 static bool multi_begin(Https *https, Text *reason)
 {
-    if (!https->curl && !(https->curl = libcurl_load(reason)))
-        return false;
     (void)uv_timer_stop(&https->rest_timer);
     if (https->multi)
         return true;
@@ -322,6 +325,54 @@ static void on_failed(uv_timer_t *timer)
         exchange_finish(exchange);
 }
 
+/* --- requests that wait for libcurl --- */
+
+static char *copy_or_null(const char *string)
+{
+    return string ? mem_copy_string(string) : NULL;
+}
+
+static HttpsRequest *request_copy(const HttpsRequest *request)
+{
+    HttpsRequest *copy = mem_new(HttpsRequest);
+    size_t n_headers = 0;
+    while (request->headers && request->headers[n_headers])
+        n_headers++;
+    char **headers = mem_alloc_zeroed(n_headers + 1, sizeof *headers);
+    for (size_t i = 0; i < n_headers; i++)
+        headers[i] = mem_copy_string(request->headers[i]);
+    *copy = (HttpsRequest){
+        .method = mem_copy_string(request->method),
+        .url = mem_copy_string(request->url),
+        .headers = (const char *const *)headers,
+        .authorization = request->authorization ? secret_copy(request->authorization) : NULL,
+        .body = request->body ? secret_copy(request->body) : NULL,
+        .content_type = copy_or_null(request->content_type),
+        .ca_file = copy_or_null(request->ca_file),
+        .proxy = copy_or_null(request->proxy),
+        .timeout_ms = request->timeout_ms,
+    };
+    return copy;
+}
+
+/* What the contract lends out as const was made by request_copy(). */
+#define OWNED(pointer) ((void *)(uintptr_t)(pointer))
+
+static void request_free(HttpsRequest *request)
+{
+    for (size_t i = 0; request->headers[i]; i++)
+        free(OWNED(request->headers[i]));
+    free(OWNED(request->headers));
+    free(OWNED(request->method));
+    free(OWNED(request->url));
+    free(OWNED(request->content_type));
+    free(OWNED(request->ca_file));
+    free(OWNED(request->proxy));
+    secret_free(OWNED(request->authorization));
+    secret_free(OWNED(request->body));
+    free(request);
+}
+
 static void free_headers(struct curl_slist *list)
 {
     while (list) {
@@ -335,6 +386,8 @@ static void free_headers(struct curl_slist *list)
 static void exchange_free(HttpsExchange *exchange)
 {
     const Libcurl *curl = exchange->https->curl;
+    if (exchange->waiting)
+        request_free(exchange->waiting);
     if (exchange->easy)
         curl->easy_cleanup(exchange->easy);
     if (exchange->url)
@@ -509,6 +562,63 @@ static bool exchange_begin(HttpsExchange *exchange, const HttpsRequest *request)
     return false;
 }
 
+/* --- loading libcurl --- */
+
+static void https_release(Https *https)
+{
+    if (--https->n_open > 0)
+        return;
+    text_deinit(&https->problem);
+    free(https);
+}
+
+static HttpsExchange *find_waiting(Https *https)
+{
+    list_for_each(link, &https->exchanges)
+    {
+        HttpsExchange *exchange = container_of(link, HttpsExchange, link);
+        if (exchange->waiting)
+            return exchange;
+    }
+    return NULL;
+}
+
+static void load(uv_work_t *work)
+{
+    Https *https = container_of(work, Https, loading);
+    https->loaded = libcurl_load(&https->problem);
+}
+
+static void on_loaded(uv_work_t *work, int status)
+{
+    (void)status;
+    Https *https = container_of(work, Https, loading);
+    HttpsExchange *exchange;
+    https->is_loading = false;
+    https->curl = https->loaded;
+    while ((exchange = find_waiting(https))) {
+        HttpsRequest *request = steal(exchange->waiting);
+        if (!https->curl)
+            text_append(&exchange->failure, text_string(&https->problem));
+        else
+            (void)exchange_begin(exchange, request);
+        request_free(request);
+    }
+    if (!https->is_closing)
+        on_failed(&https->failed_timer);
+    text_clear(&https->problem);
+    https_release(https);
+}
+
+static void wait_for_library(Https *https)
+{
+    if (https->is_loading)
+        return;
+    https->is_loading = true;
+    https->n_open++;
+    (void)uv_queue_work(https->loop, &https->loading, load, on_loaded);
+}
+
 HttpsExchange *https_send(Https *https, const HttpsRequest *request, HttpsDone done, void *context)
 {
     HttpsExchange *exchange = mem_new(HttpsExchange);
@@ -517,8 +627,12 @@ HttpsExchange *https_send(Https *https, const HttpsRequest *request, HttpsDone d
     exchange->context = context;
     list_link_init(&exchange->link);
     list_append(&https->exchanges, &exchange->link);
-    if (!exchange_begin(exchange, request))
+    if (!https->curl) {
+        exchange->waiting = request_copy(request);
+        wait_for_library(https);
+    } else if (!exchange_begin(exchange, request)) {
         (void)uv_timer_start(&https->failed_timer, on_failed, 0, 0);
+    }
     return exchange;
 }
 
@@ -534,7 +648,7 @@ static void timer_init(Https *https, uv_timer_t *timer)
 {
     (void)uv_timer_init(https->loop, timer);
     timer->data = https;
-    https->n_open_timers++;
+    https->n_open++;
 }
 
 Https *https_new(uv_loop_t *loop)
@@ -552,9 +666,7 @@ Https *https_new(uv_loop_t *loop)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    Https *https = handle->data;
-    if (--https->n_open_timers == 0)
-        free(https);
+    https_release(handle->data);
 }
 
 Https *https_close(Https *https)

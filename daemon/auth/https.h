@@ -3,8 +3,8 @@
 /*
  * Https: small HTTPS requests of the daemon's own, to token endpoints and workspace REST: libcurl's multi
  * interface on the loop. Each exchange has a time limit; redirects are not followed, netrc is not read, and
- * answers are bounded. libcurl is loaded by name at the first request (see admin/microhttpd.h for why); this
- * is the only place that knows it. Loop thread only.
+ * answers are bounded. libcurl is loaded by name at the first request, by a thread (see libcurl.h
+ * for why); this is the only place that knows it. Loop thread only.
  */
 
 #include <stdbool.h>

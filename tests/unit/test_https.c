@@ -261,6 +261,14 @@ START_TEST(test_cancel)
 }
 END_TEST
 
+/* While libcurl is being loaded. */
+START_TEST(test_cancel_at_once)
+{
+    https_cancel(send_to(PLAIN, plain_port(), (HttpsRequest){0}));
+    https_cancel(send_to("ftp://x/", 0, (HttpsRequest){0}));
+}
+END_TEST
+
 /* Several at once end each by itself. */
 START_TEST(test_many)
 {
@@ -348,6 +356,7 @@ int main(void)
     tcase_add_test(tests, test_too_long);
     tcase_add_test(tests, test_time_limit);
     tcase_add_test(tests, test_cancel);
+    tcase_add_test(tests, test_cancel_at_once);
     tcase_add_test(tests, test_many);
     tcase_add_test(tests, test_proxy);
     tcase_add_test(tests, test_nothing_is_loaded_before_it_is_needed);

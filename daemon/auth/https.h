@@ -52,5 +52,5 @@ Https *https_close(Https *https);
 
 /* `done` is called once, never before this returns, also for every failure. Never NULL. */
 HttpsExchange *https_send(Https *https, const HttpsRequest *request, HttpsDone done, void *context);
-/* Ends it; `done` will not be called. */
+/* Ends it; `done` will not be called. Not from within its own `done`: it is over then. */
 void https_cancel(HttpsExchange *exchange);

@@ -62,5 +62,6 @@ typedef struct MintContext {
 
 /* `type` is one of profile->auth.chain. `done` is called once, never before this returns. Never NULL. */
 Mint *mint_start(const MintContext *context, AuthType type, MintDone done, void *done_context);
-/* Ends it (a helper program is killed); `done` will not be called. */
+/* Ends it (a helper program is killed); `done` will not be called. Not from within `done`: it is over then.
+ */
 void mint_cancel(Mint *mint);

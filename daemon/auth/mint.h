@@ -16,13 +16,12 @@
 
 /* What has been minted. */
 typedef struct Token {
-    Secret *access;         /* for "authorization: Bearer …" */
-    const char *extra_name; /* of a second header that goes with it, lower case, a literal; NULL: none */
-    Secret *extra;          /* its value: Azure's management token, Google's access token; NULL: none */
-    const char
-        *resource_id;  /* of a third one, x-databricks-azure-workspace-resource-id: the profile's; NULL */
-    uint64_t lives_ms; /* from now on; 0: not known, it lives until it is refused */
-    int64_t skew_s;    /* how far our clock is behind the server's, where it said; 0 else */
+    Secret *access;          /* for "authorization: Bearer …" */
+    const char *extra_name;  /* of a second header that goes with it, lower case, a literal; NULL: none */
+    Secret *extra;           /* its value: Azure's management token, Google's access token; NULL: none */
+    const char *resource_id; /* of x-databricks-azure-workspace-resource-id; the profile's; NULL: none */
+    uint64_t lives_ms;       /* from now on; 0: not known, it lives until it is refused */
+    int64_t skew_s;          /* how far our clock is behind the server's, where it said; 0 else */
 } Token;
 
 #define TOKEN_NULL                                                                                           \

@@ -17,6 +17,36 @@ Secret *secret_new(const char *bytes, size_t length)
     return secret;
 }
 
+Secret *secret_copy(const Secret *secret)
+{
+    return secret_new(secret->bytes, secret->length);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+Secret *secret_trimmed(const Secret *secret)
+{
+    size_t begin = 0, end = secret->length;
+    while (begin < end && is_blank(secret->bytes[begin]))
+        begin++;
+    while (end > begin && is_blank(secret->bytes[end - 1]))
+        end--;
+    return secret_new(secret->bytes + begin, end - begin);
+}
+
+Secret *secret_prefixed(const char *prefix, const Secret *secret)
+{
+    size_t prefix_length = strlen(prefix), length = prefix_length + secret->length;
+    Secret *prefixed = mem_alloc(sizeof(Secret) + length + 1);
+    prefixed->length = length;
+    memcpy(prefixed->bytes, prefix, prefix_length);
+    memcpy(prefixed->bytes + prefix_length, secret->bytes, secret->length + 1);
+    return prefixed;
+}
+
 Secret *secret_free(Secret *secret)
 {
     if (secret)
@@ -45,6 +75,25 @@ bool secret_equal(const Secret *a, const Secret *b)
     for (size_t i = 0; i < a->length; i++)
         difference |= (unsigned char)(a->bytes[i] ^ b->bytes[i]);
     return difference == 0;
+}
+
+bool secret_is_visible(const Secret *secret)
+{
+    for (size_t i = 0; i < secret->length; i++)
+        if (secret->bytes[i] <= ' ' || secret->bytes[i] > '~')
+            return false;
+    return secret->length > 0;
+}
+
+void secret_redact(const Secret *secret, char *text)
+{
+    /* Anything shorter would tear holes into the words. */
+    if (!secret || secret->length < 6)
+        return;
+    while ((text = strstr(text, secret->bytes))) {
+        memset(text, '*', secret->length);
+        text += secret->length;
+    }
 }
 
 void secret_wipe(void *memory, size_t length)

@@ -25,6 +25,7 @@ int relay_init(Relay *relay, uv_loop_t *loop, const Settings *settings, const Lo
     relay->registry.on_operation_gone = release_operation_gone;
     relay->upstreams = mem_alloc_zeroed(settings->n_profiles, sizeof(Upstream *));
     relay->problems = mem_alloc_zeroed(settings->n_profiles, sizeof(char *));
+    relay->https = https_new(loop);
     int error = http2_init(&relay->http2, loop, &limits);
     if (error == 0)
         error = deadlines_init(&relay->deadlines, loop);
@@ -41,8 +42,8 @@ static Upstream *upstream_at(Relay *relay, size_t i)
         relay->problems[i] = mem_copy_string(profile->problem);
         return NULL;
     }
-    relay->upstreams[i] = upstream_new(relay->loop, &relay->http2, &relay->deadlines, relay->log, profile,
-                                       reason, sizeof reason);
+    relay->upstreams[i] = upstream_new(relay->loop, &relay->http2, relay->https, &relay->deadlines,
+                                       relay->log, profile, reason, sizeof reason);
     if (!relay->upstreams[i])
         relay->problems[i] = mem_copy_string(reason);
     return relay->upstreams[i];
@@ -69,6 +70,8 @@ void relay_start(Relay *relay)
         Upstream *upstream = upstream_at(relay, i);
         if (upstream)
             upstream_connect(upstream);
+        if (upstream)
+            refresher_warm(upstream->refresher);
     }
 }
 
@@ -129,6 +132,7 @@ void relay_close(Relay *relay)
         if (relay->upstreams[i])
             upstream_close(relay->upstreams[i]);
     }
+    relay->https = https_close(relay->https);
     http2_flush(&relay->http2);
 }
 

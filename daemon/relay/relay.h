@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "auth/https.h"
 #include "base/deadline.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -36,6 +37,7 @@ typedef struct Relay {
     const Log *log;
     const Settings *settings;
     Http2 http2;
+    Https *https; /* for tokens and the workspace's REST */
     Deadlines deadlines;
     Registry registry;
     Upstream **upstreams; /* beside settings->profiles; NULL: not used yet, or not usable */

@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "auth/credential.h"
+#include "auth/https.h"
+#include "auth/refresher.h"
 #include "base/backoff.h"
 #include "base/deadline.h"
 #include "base/list.h"
@@ -53,9 +54,9 @@ struct Upstream {
     Deadlines *deadlines;
     const Log *log;
     const ProfileSettings *profile; /* borrowed from the settings */
-    Credential *credential;
-    TlsContext *tls; /* NULL: in the clear */
-    char *authority; /* for :authority: host, with the port unless it is the scheme's own */
+    Refresher *refresher;           /* NULL once it is closed */
+    TlsContext *tls;                /* NULL: in the clear */
+    char *authority;                /* for :authority: host, with the port unless it is the scheme's own */
     List pool;
     unsigned n_open; /* connections that are ready */
     List waiters;
@@ -68,7 +69,7 @@ struct Upstream {
 };
 
 /* The profile must be usable. NULL, with a sentence in `reason`, when its CA file cannot be read. */
-Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, const Log *log,
+Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Https *https, Deadlines *deadlines, const Log *log,
                        const ProfileSettings *profile, char *reason, size_t reason_size);
 /* Closes all connections; nobody may wait any more. Freed by upstream_free() after the loop has run. */
 void upstream_close(Upstream *upstream);

@@ -41,6 +41,7 @@ static void finish(Daemon *daemon)
         return;
     daemon->state = DAEMON_STOPPED;
     deadline_clear(&daemon->relay.deadlines, &daemon->drain_deadline);
+    daemon->metadata_service = metadata_service_close(daemon->metadata_service);
     relay_close(&daemon->relay);
     if (daemon->control)
         control_close(daemon->control);
@@ -118,7 +119,8 @@ static json_t *on_status(void *context)
     StatusFacts facts = {.state = STATE_NAMES[daemon->state],
                          .started_ns = daemon->started_ns,
                          .addresses = addresses,
-                         .n_addresses = daemon->n_listeners};
+                         .n_addresses = daemon->n_listeners,
+                         .metadata_url = metadata_service_url(daemon->metadata_service)};
     json_t *document = status_document(&daemon->relay, &facts);
     free(addresses);
     return document;
@@ -175,6 +177,11 @@ static int open_everything(Daemon *daemon)
     int error = open_listeners(daemon);
     if (error != 0)
         return error;
+    const char *metadata_service = daemon->settings->metadata_service;
+    if (metadata_service)
+        daemon->metadata_service = metadata_service_new(&daemon->relay, metadata_service);
+    if (metadata_service && !daemon->metadata_service)
+        return -1;
     daemon->control = control_new(&daemon->loop, &daemon->log, daemon->settings->control_socket, &host);
     return daemon->control ? 0 : -1;
 }

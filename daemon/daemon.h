@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "admin/control.h"
+#include "admin/metadata_service.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "conf/settings.h"
@@ -32,6 +33,7 @@ typedef struct Daemon {
     Listener **listeners;
     size_t n_listeners;
     Control *control;
+    MetadataService *metadata_service; /* NULL: off */
     uv_signal_t signals[4];
     uv_timer_t watchdog; /* of systemd; started only when it wants one */
     Deadline drain_deadline;

@@ -270,6 +270,7 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
     add_count(document, "uptime_s", (now_ns - facts->started_ns) / NS_PER_S);
     add_count(document, "memory_bytes", memory_bytes());
     (void)json_object_set_new(document, "listeners", listeners_document(facts));
+    add_text(document, "metadata_service", facts->metadata_url);
     (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
     add_count(document, "clients", relay->clients.n_entries);
     (void)json_object_set_new(document, "profiles", profiles_document(relay));

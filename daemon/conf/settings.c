@@ -28,6 +28,7 @@ Settings *settings_free(Settings *settings)
     free(settings->profiles);
     free(settings->default_profile);
     free(settings->control_socket);
+    free(settings->metadata_service);
     origins_free(settings->origins);
     free(settings);
     return NULL;

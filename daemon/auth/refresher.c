@@ -440,8 +440,11 @@ static bool refuse_current(Refresher *refresher)
 
 bool refresher_refused(Refresher *refresher, const Credential *credential)
 {
-    if (!credential->authorization && credential == refresher->credential)
-        return false; /* it has none to be refused: others may get by without */
+    if (!credential->authorization && credential == refresher->credential) {
+        set_problem(refresher, true, "profile %s: %s wants a token, and the profile has none; add one to it",
+                    refresher->context.profile->name, refresher->context.profile->host);
+        return false; /* it is kept: other calls may get by without */
+    }
     if (credential == refresher->credential)
         return refuse_current(refresher);
     return refresher_current(refresher) || refresher->mint || may_mint(refresher);

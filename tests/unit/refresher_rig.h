@@ -145,6 +145,7 @@ typedef struct Waiting {
     unsigned n_ready, n_failed;
     bool is_in_wait; /* a callback now would come too early */
     bool is_waiting;
+    bool refuses; /* what it gets: so does its server */
 } Waiting;
 
 static inline void on_ready(RefresherWaiter *waiter)
@@ -154,6 +155,8 @@ static inline void on_ready(RefresherWaiter *waiter)
     ck_assert_ptr_nonnull(refresher_current(refresher));
     waiting->is_waiting = false;
     waiting->n_ready++;
+    if (waiting->refuses)
+        (void)refresher_refused(refresher, refresher_current(refresher));
 }
 
 static inline void on_failed(RefresherWaiter *waiter)

@@ -417,6 +417,24 @@ START_TEST(a_pat_from_a_file_is_read_again)
 }
 END_TEST
 
+START_TEST(refused_by_the_first_that_gets_it)
+{
+    Waiting waiting[3];
+    make_with(AUTH_OAUTH_M2M);
+    for (size_t i = 0; i < 3; i++) {
+        waiting_init(&waiting[i]);
+        start_waiting(&waiting[i]);
+    }
+    waiting[0].refuses = true;
+    give("one", HOUR_MS);
+    ck_assert_uint_eq(waiting[0].n_ready, 1);
+    ck_assert(waiting[1].is_waiting && waiting[2].is_waiting); /* for the next */
+    give("two", HOUR_MS);
+    ck_assert_uint_eq(waiting[1].n_ready + waiting[2].n_ready, 2);
+    ck_assert_uint_eq(mint.n_started, 2);
+}
+END_TEST
+
 START_TEST(refused_while_its_successor_is_on_its_way)
 {
     make_ready(HOUR_MS);
@@ -458,6 +476,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, the_same_token_again_is_not_tried_again);
     tcase_add_test(tests, a_refused_pat_is_refused_for_good);
     tcase_add_test(tests, a_pat_from_a_file_is_read_again);
+    tcase_add_test(tests, refused_by_the_first_that_gets_it);
     tcase_add_test(tests, refused_while_its_successor_is_on_its_way);
 }
 

@@ -44,6 +44,7 @@ static void finish(Daemon *daemon)
         return;
     daemon->state = DAEMON_STOPPED;
     deadline_clear(&daemon->relay.deadlines, &daemon->drain_deadline);
+    daemon->metadata_service = metadata_service_close(daemon->metadata_service);
     daemon->reloader = reloader_close(daemon->reloader);
     daemon->file_watch = file_watch_close(daemon->file_watch);
     relay_close(&daemon->relay);
@@ -212,7 +213,8 @@ static json_t *on_status(void *context)
     StatusFacts facts = {.state = STATE_NAMES[daemon->state],
                          .started_ns = daemon->started_ns,
                          .addresses = addresses,
-                         .n_addresses = listeners->n_entries};
+                          .n_addresses = listeners->n_entries,
+                          .metadata_url = metadata_service_url(daemon->metadata_service)};
     json_t *document = status_document(&daemon->relay, &facts);
     free(addresses);
     return document;
@@ -328,6 +330,11 @@ static int open_everything(Daemon *daemon, const SettingsSource *source)
     int error = open_listeners(daemon);
     if (error != 0)
         return error;
+    const char *metadata_service = daemon->settings->metadata_service;
+    if (metadata_service)
+        daemon->metadata_service = metadata_service_new(&daemon->relay, metadata_service);
+    if (metadata_service && !daemon->metadata_service)
+        return -1;
     daemon->control = control_new(&daemon->loop, &daemon->log, daemon->settings->control_socket, &host);
     return daemon->control ? 0 : -1;
 }

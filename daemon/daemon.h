@@ -11,6 +11,7 @@
 
 #include "admin/control.h"
 #include "admin/file_watch.h"
+#include "admin/metadata_service.h"
 #include "admin/reloader.h"
 #include "base/deadline.h"
 #include "base/log.h"
@@ -35,6 +36,7 @@ typedef struct Daemon {
     Control *control;
     Reloader *reloader;
     FileWatch *file_watch;
+    MetadataService *metadata_service; /* NULL: off */
     uv_signal_t signals[4];
     uv_timer_t watchdog; /* of systemd; started only when it wants one */
     Deadline drain_deadline;

@@ -34,6 +34,8 @@ static const Symbol SYMBOLS[] = {
     SYMBOL(destroy_response),
     SYMBOL(suspend_connection),
     SYMBOL(resume_connection),
+    SYMBOL(lookup_connection_value),
+    SYMBOL(create_response_from_buffer_with_free_callback),
 };
 
 static bool find_symbols(Microhttpd *library)

@@ -103,6 +103,32 @@ static void add_connections(json_t *document, const Upstream *upstream)
     (void)json_object_set_new(document, "connections", connections);
 }
 
+static const char *const CREDENTIAL_STATES[] = {
+    [REFRESHER_NONE] = "none",     [REFRESHER_MINTING] = "waiting",       [REFRESHER_READY] = "ready",
+    [REFRESHER_FAILED] = "failed", [REFRESHER_REFRESHING] = "refreshing",
+};
+
+/* Null where nothing has been asked of the profile yet. */
+static json_t *credential_document(const Upstream *upstream)
+{
+    RefresherFacts facts;
+    if (!upstream || !upstream->refresher)
+        return json_null();
+    refresher_facts(upstream->refresher, &facts);
+    json_t *document = json_object();
+    add_text(document, "auth_type", facts.type < N_AUTH_TYPES ? auth_type_name(facts.type) : NULL);
+    add_text(document, "state", facts.type < N_AUTH_TYPES ? CREDENTIAL_STATES[facts.state] : "not needed");
+    (void)json_object_set_new(document, "expires_in_s",
+                              facts.lives_ms ? json_integer((json_int_t)(facts.lives_ms / 1000))
+                                             : json_null());
+    add_text(document, "problem", facts.problem);
+    add_boolean(document, "login_needed", facts.needs_person);
+    add_count(document, "refreshes", facts.n_refreshes);
+    add_count(document, "failures", facts.n_failures);
+    (void)json_object_set_new(document, "clock_skew_s", json_integer(facts.skew_s));
+    return document;
+}
+
 static json_t *profile_document(const Relay *relay, const Destination *destination)
 {
     const ProfileSettings *profile = destination->profile;
@@ -120,6 +146,7 @@ static json_t *profile_document(const Relay *relay, const Destination *destinati
     add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
     add_text(document, "problem", problem);
     add_text(document, "last_error", upstream && upstream->last_error[0] ? upstream->last_error : NULL);
+    (void)json_object_set_new(document, "credential", credential_document(upstream));
     add_count(document, "calls", upstream ? upstream->n_calls : 0);
     add_count(document, "waiting_calls", upstream ? upstream->waiters.n_entries : 0);
     add_connections(document, upstream);
@@ -257,6 +284,7 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
     add_count(document, "uptime_s", (now_ns - facts->started_ns) / NS_PER_S);
     add_count(document, "memory_bytes", memory_bytes());
     (void)json_object_set_new(document, "listeners", listeners_document(facts));
+    add_text(document, "metadata_service", facts->metadata_url);
     (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
     add_count(document, "clients", relay->clients.n_entries);
     (void)json_object_set_new(document, "profiles", profiles_document(relay));

@@ -43,6 +43,9 @@ const ConfigKey CONFIG_KEYS[] = {
     DAEMON_UNSET("control_socket", CONFIG_PATH, offsetof(Settings, control_socket),
                  "/run/sparkbouncer/control.sock",
                  "Where status, wait and stop reach the daemon; unset: in $XDG_RUNTIME_DIR/sparkbouncer"),
+    DAEMON("metadata_service", CONFIG_LOCAL_SERVICE, metadata_service, "no", 0, 0,
+           "127.0.0.1:PORT (0: any) lets other Databricks tools of yours share the logins; status has the "
+           "address"),
     DAEMON_UNSET(
         "databricks_config_file", CONFIG_FILE, 0, "~/.databrickscfg",
         "The file shared with Databricks' tools; unset: DATABRICKS_CONFIG_FILE, else ~/.databrickscfg"),

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/address.h"
 #include "conf/listen.h"
 #include "conf/settings.h"
 #include "conf/values.h"
@@ -189,6 +190,27 @@ static int store_proxy(void *target, const ConfigKey *key, const char *text, Env
     return -EINVAL;
 }
 
+static int store_local_service(void *target, const ConfigKey *key, const char *text, Environment environment,
+                               Text *complaint)
+{
+    char **service = field(target, key);
+    _cleanup_(address_deinit) Address address = ADDRESS_NULL;
+    (void)environment;
+    free(steal(*service));
+    if (strcmp(text, "no") == 0)
+        return 0;
+    if (address_parse(&address, text, complaint) < 0)
+        return -EINVAL;
+    bool is_local =
+        !address.host || strcmp(address.host, "127.0.0.1") == 0 || strcmp(address.host, "localhost") == 0;
+    if (!address.has_port || !is_local) {
+        text_append(complaint, "write no, or 127.0.0.1:PORT (the Databricks SDKs take no other host)");
+        return -EINVAL;
+    }
+    *service = mem_copy_string(text);
+    return 0;
+}
+
 const ConfigType CONFIG_BOOLEAN = {.name = "yes or no", .store = store_boolean};
 const ConfigType CONFIG_COUNT = {.name = "number", .store = store_count, .append_number = append_count};
 const ConfigType CONFIG_SIZE = {.name = "size", .store = store_size, .append_number = value_append_size};
@@ -202,6 +224,7 @@ const ConfigType CONFIG_CLUSTER_CHOICE = {.name = "profile or client", .store = 
 const ConfigType CONFIG_PATH = {.name = "path", .is_free = true, .store = store_path};
 const ConfigType CONFIG_SESSION = {.name = "name", .store = store_session};
 const ConfigType CONFIG_LISTENS = {.name = "addresses", .store = store_listens};
+const ConfigType CONFIG_LOCAL_SERVICE = {.name = "no or 127.0.0.1:PORT", .store = store_local_service};
 const ConfigType CONFIG_NAME = {.name = "name", .is_free = true};
 const ConfigType CONFIG_FILE = {.name = "path", .is_free = true};
 const ConfigType CONFIG_HOST = {.name = "https:// address"};

@@ -48,8 +48,7 @@ bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
 {
     return is_same_text(a->name, b->name) && is_same_text(a->problem, b->problem) &&
            is_same_destination(a, b) && is_same_cluster(a, b) && is_same_pool(a, b) &&
-           is_same_text(a->session, b->session) &&
-           auth_settings_equal(&a->auth, &b->auth);
+           is_same_text(a->session, b->session) && auth_settings_equal(&a->auth, &b->auth);
 }
 
 Settings *settings_ref(Settings *settings)
@@ -83,6 +82,7 @@ Settings *settings_free(Settings *settings)
     free(settings->profiles);
     free(settings->default_profile);
     free(settings->control_socket);
+    free(settings->metadata_service);
     origins_free(settings->origins);
     free(settings);
     return NULL;

@@ -169,6 +169,7 @@ typedef struct Settings {
     bool allow_remote;
     mode_t socket_mode; /* of unix sockets */
     char *control_socket;
+    char *metadata_service; /* "127.0.0.1:PORT"; NULL: none */
 
     LogLevel log_level;
     bool log_format_is_set; /* false: text on a terminal, journal under systemd */

@@ -68,6 +68,11 @@ static const FixedKey FIXED_KEYS[] = {
     FIXED(max_calls_per_connection, ANNOUNCED),
 };
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void warn(Problems *problems, const char *key, const char *why)
 {
     problems_add_warning(problems, "%s cannot change while the daemon runs (%s); restart it for that", key,
@@ -96,6 +101,11 @@ void settings_keep_fixed(Settings *next, const Settings *current, Problems *prob
         warn(problems, key->name, key->why);
     }
     keep_log_format(next, current, problems);
+    if (!is_same_text(next->metadata_service, current->metadata_service)) {
+        free(next->metadata_service);
+        next->metadata_service = current->metadata_service ? mem_copy_string(current->metadata_service) : NULL;
+        warn(problems, "metadata_service", "those who use it were told where it is");
+    }
     if (strcmp(next->control_socket, current->control_socket) != 0) {
         free(next->control_socket);
         next->control_socket = mem_copy_string(current->control_socket);
@@ -106,11 +116,6 @@ void settings_keep_fixed(Settings *next, const Settings *current, Problems *prob
 }
 
 /* ---- listeners */
-
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
 
 bool listen_is_same_address(const ListenSettings *a, const ListenSettings *b)
 {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "auth/https.h"
 #include "base/deadline.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -45,6 +46,7 @@ typedef struct Relay {
     const Log *log;
     Settings *settings; /* in force; a reference */
     Http2 http2;
+    Https *https; /* for tokens and the workspace's REST */
     Deadlines deadlines;
     Registry registry;
     Destinations destinations;

@@ -44,7 +44,7 @@ static Upstream *upstream_of(Relay *relay, Destination *destination)
         destination->problem = mem_copy_string(destination->profile->problem);
         return NULL;
     }
-    Upstream *upstream = upstream_new(relay->loop, &relay->http2, &relay->deadlines, relay->log,
+    Upstream *upstream = upstream_new(relay->loop, &relay->http2, relay->https, &relay->deadlines, relay->log,
                                       destination->settings, destination->profile, reason, sizeof reason);
     if (!upstream) {
         destination->problem = mem_copy_string(reason);
@@ -98,7 +98,7 @@ void relay_start(Relay *relay)
         Upstream *upstream =
             destination->profile && destination->profile->warm ? upstream_of(relay, destination) : NULL;
         if (upstream)
-            upstream_connect(upstream);
+            upstream_probe(upstream);
     }
 }
 

@@ -12,6 +12,7 @@
 #define BACKOFF_FIRST_MS      100
 #define BACKOFF_LIMIT_MS      10000
 #define ADDRESS_TIMEOUT_LIMIT (10 * 1000) /* ms for one address to answer */
+#define MINT_TIMEOUT_MS       (30 * 1000) /* for one attempt to get a token */
 
 /* ---- errors, in words */
 
@@ -404,7 +405,7 @@ static char *authority_of(const ProfileSettings *profile)
     return mem_copy_string(authority);
 }
 
-Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, const Log *log,
+Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Https *https, Deadlines *deadlines, const Log *log,
                        Settings *settings, const ProfileSettings *profile, char *reason, size_t reason_size)
 {
     TlsContext *tls = NULL;
@@ -426,7 +427,9 @@ Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, cons
     upstream->settings = settings_ref(settings);
     upstream->profile = profile;
     upstream->end = (Deadline)DEADLINE_INIT(on_end);
-    upstream->credential = credential_new(profile);
+    MintContext minting = {
+        .loop = loop, .https = https, .log = log, .profile = profile, .timeout_ms = MINT_TIMEOUT_MS};
+    upstream->refresher = refresher_new(&minting, deadlines);
     upstream->tls = tls;
     upstream->authority = authority_of(profile);
     upstream->backoff = (Backoff)BACKOFF_INIT(BACKOFF_FIRST_MS, BACKOFF_LIMIT_MS);
@@ -442,6 +445,7 @@ void upstream_close(Upstream *upstream)
     assert(list_is_empty(&upstream->waiters));
     deadline_clear(upstream->deadlines, &upstream->retry);
     deadline_clear(upstream->deadlines, &upstream->end);
+    upstream->refresher = refresher_free(upstream->refresher);
     list_for_each(link, &upstream->pool)
     {
         PooledConnection *pooled = container_of(link, PooledConnection, link);
@@ -458,7 +462,7 @@ Upstream *upstream_free(Upstream *upstream)
 {
     if (upstream) {
         assert(list_is_empty(&upstream->pool));
-        credential_unref(upstream->credential);
+        assert(!upstream->refresher);
         tls_context_free(upstream->tls);
         free(upstream->authority);
         settings_unref(upstream->settings);
@@ -470,4 +474,5 @@ Upstream *upstream_free(Upstream *upstream)
 void upstream_probe(Upstream *upstream)
 {
     upstream_connect(upstream);
+    refresher_warm(upstream->refresher);
 }

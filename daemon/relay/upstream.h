@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "auth/credential.h"
+#include "auth/https.h"
+#include "auth/refresher.h"
 #include "base/backoff.h"
 #include "base/deadline.h"
 #include "base/list.h"
@@ -61,9 +62,9 @@ struct Upstream {
     struct Destination *destination; /* whose calls come here; stays valid only until it is retired */
     Settings *settings;              /* a reference; has `profile` */
     const ProfileSettings *profile;
-    Credential *credential;
-    TlsContext *tls; /* NULL: in the clear */
-    char *authority; /* for :authority: host, with the port unless it is the scheme's own */
+    Refresher *refresher; /* NULL once it is closed */
+    TlsContext *tls;      /* NULL: in the clear */
+    char *authority;      /* for :authority: host, with the port unless it is the scheme's own */
     List pool;
     unsigned n_open; /* connections that are ready */
     List waiters;
@@ -77,7 +78,7 @@ struct Upstream {
 
 /* The profile must be usable, and of `settings`, which are referenced. One reference, the caller's. NULL,
  * with a sentence in `reason`, when its CA file cannot be read. */
-Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, const Log *log,
+Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Https *https, Deadlines *deadlines, const Log *log,
                        Settings *settings, const ProfileSettings *profile, char *reason, size_t reason_size);
 Upstream *upstream_ref(Upstream *upstream);
 /* With the last one it closes its connections, by a later event, and says so by on_unused. Takes NULL;

@@ -60,6 +60,33 @@ START_TEST(idle)
 }
 END_TEST
 
+/* One profile with that credential: what is said below its row. */
+static void expect_below(const char *credential, const char *said)
+{
+    _cleanup_(text_deinit) Text json = TEXT_NULL;
+    text_printf(&json, "{\"profiles\":[{\"name\":\"dev\",\"host\":\"h\",\"credential\":%s}]}", credential);
+    _cleanup_(mem_freep) char *text = render(text_string(&json));
+    const char *row = strstr(text, "\ndev ");
+    ck_assert_ptr_nonnull(row);
+    ck_assert_str_eq(strchr(row + 1, '\n') + 1, said);
+}
+
+START_TEST(credentials)
+{
+    expect_below("null", "");
+    expect_below("{\"auth_type\":null,\"state\":\"not needed\",\"clock_skew_s\":0}", "");
+    expect_below("{\"auth_type\":\"pat\",\"state\":\"ready\",\"expires_in_s\":null}", "");
+    expect_below("{\"auth_type\":\"oauth-m2m\",\"state\":\"refreshing\",\"expires_in_s\":3599,"
+                 "\"problem\":null,\"clock_skew_s\":29}",
+                 "  token by oauth-m2m: refreshing, expires in 59m59s\n");
+    expect_below("{\"auth_type\":\"pat\",\"state\":\"failed\",\"expires_in_s\":null,\"problem\":\"put a new "
+                 "one into x\",\"clock_skew_s\":-300}",
+                 "  token by pat: failed\n  put a new one into x\n"
+                 "  this machine's clock is 300 s ahead of the server's\n");
+    expect_below("{\"auth_type\":7,\"problem\":[],\"clock_skew_s\":\"x\"}", "");
+}
+END_TEST
+
 START_TEST(empty_document)
 {
     _cleanup_(mem_freep) char *text = render("{}");
@@ -169,6 +196,7 @@ int main(void)
     Suite *suite = suite_create("status_table");
     TCase *tests = tcase_create("status_table");
     tcase_add_test(tests, idle);
+    tcase_add_test(tests, credentials);
     tcase_add_test(tests, empty_document);
     tcase_add_test(tests, wrong_types);
     tcase_add_test(tests, long_and_hostile_values);

@@ -225,6 +225,9 @@ static const struct {
     {{PROFILE("cluster_id = a b")},
      INI ":3: cluster_id = a b: a cluster id has no blanks; a comment takes a line of its own"},
     {{PROFILE("cluster_choice = me")}, INI ":3: cluster_choice = me: write profile or client"},
+    {{PROFILE("autostart = true")}, INI ":3: autostart = true: write never, ask or yes"},
+    {{PROFILE("cluster_start_timeout = 1s")},
+     INI ":3: cluster_start_timeout = 1s: must be between 10s and 2h"},
     {{PROFILE("connections = 65")}, INI ":3: connections = 65: must be between 1 and 64"},
     {{PROFILE("connections = 8\nmax_connections = 4")},
      INI ":4: max_connections = 4: must not be below connections = 8"},
@@ -339,6 +342,19 @@ START_TEST(merged_profile)
     ck_assert(dev->cluster_choice == CLUSTER_CHOICE_CLIENT && dev->connect_timeout_ms == 20000);
     ck_assert_ptr_null(dev->ca_file);
     ck_assert_ptr_null(settings_find_profile(settings, "nobody"));
+}
+END_TEST
+
+START_TEST(starting_clusters_is_opt_in)
+{
+    Input input = {.config = "[profile a]\nhost = https://a\n[profile b]\nhost = https://b\nautostart = ask\n"
+                             "[profile c]\nhost = https://c\nautostart = yes\ncluster_start_timeout = 5m\n"};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    ck_assert_int_eq(settings_find_profile(settings, "a")->autostart, AUTOSTART_NEVER);
+    ck_assert_uint_eq(settings_find_profile(settings, "a")->cluster_start_timeout_ms, 15 * 60 * 1000);
+    ck_assert_int_eq(settings_find_profile(settings, "b")->autostart, AUTOSTART_ASK);
+    ck_assert_int_eq(settings_find_profile(settings, "c")->autostart, AUTOSTART_YES);
+    ck_assert_uint_eq(settings_find_profile(settings, "c")->cluster_start_timeout_ms, 5 * 60 * 1000);
 }
 END_TEST
 
@@ -608,6 +624,7 @@ int main(void)
     tcase_add_test(tests, precedence);
     tcase_add_test(tests, remote_when_allowed);
     tcase_add_test(tests, merged_profile);
+    tcase_add_test(tests, starting_clusters_is_opt_in);
     tcase_add_test(tests, same_host_keeps_token);
     tcase_add_test(tests, moved_host_with_token);
     tcase_add_loop_test(tests, upstreams, 0, LENGTH(UPSTREAMS));

@@ -103,6 +103,9 @@ typedef struct AuthSettings {
 const char *auth_type_name(AuthType type);
 bool auth_type_from_name(const char *name, AuthType *ret_type);
 void auth_settings_deinit(AuthSettings *auth);
+/* Whether they get the same credential. token_place is no part of it: a line more above a token changes
+ * nothing. Secrets are compared as secret_equal() does. */
+bool auth_settings_equal(const AuthSettings *a, const AuthSettings *b);
 
 /* Where the calls of one profile go and what they carry. */
 typedef struct ProfileSettings {
@@ -129,6 +132,10 @@ typedef struct ProfileSettings {
     unsigned max_connections; /* >= connections */
     uint64_t connect_timeout_ms;
 } ProfileSettings;
+
+/* Whether a reload may leave connections and credentials of the one to the other: all but the places, which
+ * are for messages, is the same. */
+bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b);
 
 typedef struct Settings {
     ListenSettings *listens;

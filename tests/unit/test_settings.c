@@ -347,8 +347,10 @@ END_TEST
 
 START_TEST(starting_clusters_is_opt_in)
 {
-    Input input = {.config = "[profile a]\nhost = https://a\n[profile b]\nhost = https://b\nautostart = ask\n"
-                             "[profile c]\nhost = https://c\nautostart = yes\ncluster_start_timeout = 5m\n"};
+    Input input = {
+        .config = "[profile a]\nhost = https://a\ntoken = t\n"
+                  "[profile b]\nhost = https://b\ntoken = t\nautostart = ask\n"
+                  "[profile c]\nhost = https://c\ntoken = t\nautostart = yes\ncluster_start_timeout = 5m\n"};
     _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
     ck_assert_int_eq(settings_find_profile(settings, "a")->autostart, AUTOSTART_NEVER);
     ck_assert_uint_eq(settings_find_profile(settings, "a")->cluster_start_timeout_ms, 15 * 60 * 1000);

@@ -247,7 +247,7 @@ Daemon *daemon_free(Daemon *daemon)
     assert(error == 0);
     (void)error;
     free(daemon->listeners);
-    settings_free(daemon->settings);
+    settings_unref(daemon->settings);
     free(daemon);
     return NULL;
 }

@@ -67,6 +67,8 @@ const ConfigKey CONFIG_KEYS[] = {
            "Spark sessions remembered at the same time"),
     DAEMON("coalesce_releases", CONFIG_BOOLEAN, coalesce_releases, "yes", 0, 0,
            "Answer ReleaseExecute here and send on only the newest of an operation"),
+    DAEMON("guest_idle_timeout", CONFIG_DURATION, guest_idle_timeout_ms, "24h", SECOND / 10,
+           30 * 24 * 3600 * SECOND, "How long a profile handed over at run time is kept without a call"),
 
     PROFILE_UNSET("host", CONFIG_HOST, 0, "https://dbc-a1b2345c-d6e7.cloud.databricks.com",
                   "The Databricks workspace"),

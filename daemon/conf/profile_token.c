@@ -27,6 +27,8 @@ static void read_token_file(Draft *draft, const Given *given)
         draft_fail_value(draft, "token_file", given, "the path must be absolute");
         return;
     }
+    free(draft->profile->auth.token_file);
+    draft->profile->auth.token_file = mem_copy_string(path);
     Problems found = PROBLEMS_NULL;
     int r = file_read(&content, path, TOKEN_FILE_LIMIT, &found);
     if (r == 0) {

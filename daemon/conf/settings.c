@@ -1,5 +1,6 @@
 #include "conf/settings.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "conf/listen.h"
@@ -49,10 +50,29 @@ bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
            auth_settings_equal(&a->auth, &b->auth);
 }
 
+Settings *settings_ref(Settings *settings)
+{
+    settings->n_references++;
+    return settings;
+}
+
+Settings *settings_unref(Settings *settings)
+{
+    if (settings && settings->n_references > 1) {
+        settings->n_references--;
+        return NULL;
+    }
+    return settings_free(settings);
+}
+
 Settings *settings_free(Settings *settings)
 {
     if (!settings)
         return NULL;
+    assert(settings->n_references <= 1);
+    for (size_t i = 0; i < settings->n_files; i++)
+        free(settings->files[i]);
+    free(settings->files);
     for (size_t i = 0; i < settings->n_listens; i++)
         listen_settings_deinit(&settings->listens[i]);
     for (size_t i = 0; i < settings->n_profiles; i++)

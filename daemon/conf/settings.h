@@ -137,7 +137,12 @@ typedef struct ProfileSettings {
  * are for messages, is the same. */
 bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b);
 
+/* Counted by reference: what was made from one value outlives its successor's coming. */
 typedef struct Settings {
+    unsigned n_references;
+    char **files; /* that this was read from, or would have been were they there; a change of one matters */
+    size_t n_files;
+
     ListenSettings *listens;
     size_t n_listens;
     ProfileSettings *profiles;
@@ -162,6 +167,7 @@ typedef struct Settings {
     unsigned max_calls_per_connection;
     unsigned max_sessions;
     bool coalesce_releases;
+    uint64_t guest_idle_timeout_ms; /* without a call, after which a guest profile is forgotten */
 
     struct SettingsOrigins *origins; /* for settings_describe(); private to conf, may be NULL */
 } Settings;
@@ -191,6 +197,26 @@ int settings_load(Settings **ret_settings, const SettingsSource *source, Problem
  * the commands that talk to a running daemon. Never NULL; free().
  */
 char *settings_control_socket(const SettingsSource *source);
+/*
+ * A profile that somebody hands over at run time, as a value of its own with that one profile in it, named
+ * `label`. Checked as one of a file is. 0 and *ret_settings, or -EINVAL and one error, which begins with the
+ * label. The token is copied; wiping the caller's is up to the caller.
+ */
+typedef struct GuestProfile {
+    const char *label; /* for logs, status and messages */
+    const char *host;
+    const char *token;
+    const char *cluster_id; /* NULL: none */
+    bool is_serverless;
+} GuestProfile;
+int settings_load_guest(Settings **ret_settings, const GuestProfile *guest, Problems *problems) _must_check_;
+
+/* settings_load() gives one reference to its caller. */
+Settings *settings_ref(Settings *settings);
+/* Frees with the last one. Takes NULL; returns NULL. Loop thread, once it is shared. */
+Settings *settings_unref(Settings *settings);
+DEFINE_CLEANUP(Settings *, settings_unref);
+/* The same for those who have shared it with nobody. */
 Settings *settings_free(Settings *settings);
 DEFINE_CLEANUP(Settings *, settings_free);
 

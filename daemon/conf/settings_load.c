@@ -117,6 +117,22 @@ static void check_profiles(Loader *loader)
     }
 }
 
+void loader_note_file(Loader *loader, const char *path)
+{
+    Settings *settings = loader->settings;
+    if (!settings)
+        return; /* only something small is looked for */
+    settings->files = mem_resize(settings->files, (settings->n_files + 1) * sizeof settings->files[0]);
+    settings->files[settings->n_files++] = mem_copy_string(path);
+}
+
+static void note_token_files(Loader *loader)
+{
+    for (size_t i = 0; i < loader->settings->n_profiles; i++)
+        if (loader->settings->profiles[i].auth.token_file)
+            loader_note_file(loader, loader->settings->profiles[i].auth.token_file);
+}
+
 int settings_load(Settings **ret_settings, const SettingsSource *source, Problems *problems)
 {
     _cleanup_(loader_deinit) Loader loader = {
@@ -133,8 +149,10 @@ int settings_load(Settings **ret_settings, const SettingsSource *source, Problem
     loader_choose_profile(&loader);
     check_daemon(&loader);
     check_profiles(&loader);
+    note_token_files(&loader);
     if (problems->n_errors > n_errors)
         return -EINVAL;
+    loader.settings->n_references = 1;
     *ret_settings = steal(loader.settings);
     return 0;
 }

@@ -102,8 +102,9 @@ static void use_session(Call *call)
     const char *user_id = envelope_text(envelope, ENVELOPE_USER_ID);
     if (!session_id)
         return;
-    Session *session = registry_use(&call->relay->registry, client_owner(call->client),
-                                    user_id ? user_id : "", session_id, call->upstream, call->started_ns);
+    Session *session =
+        registry_use(&call->relay->registry, client_owner(call->client), user_id ? user_id : "", session_id,
+                     call->upstream->destination, call->started_ns);
     if (session)
         call->session = session_ref(session);
 }
@@ -117,8 +118,8 @@ static const char *profile_of_session(const Call *call)
     const Session *session = session_id ? registry_find(&call->relay->registry, client_owner(call->client),
                                                         user_id ? user_id : "", session_id)
                                         : NULL;
-    const Upstream *upstream = session ? session->target : NULL;
-    return upstream ? upstream->profile->name : NULL;
+    const Destination *destination = session ? session->target : NULL;
+    return destination ? destination->name : NULL;
 }
 
 static bool choose_upstream(Call *call)
@@ -148,8 +149,12 @@ static bool choose_upstream(Call *call)
                   facts.listener_profile, facts.header_profile);
         return false;
     }
-    call->upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
-    if (!call->upstream && is_unknown)
+    Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
+    call->upstream = upstream ? upstream_ref(upstream) : NULL;
+    if (!call->upstream && is_unknown && problem)
+        call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"}, "sparkbouncer: %s",
+                  problem);
+    else if (!call->upstream && is_unknown)
         call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"},
                   "sparkbouncer: there is no profile %s; see 'sparkbouncer check' for those there are", name);
     else if (!call->upstream)

@@ -1,5 +1,6 @@
 #include "base/secret.h"
 
+#include <malloc.h>
 #include <string.h>
 
 struct Secret {
@@ -49,4 +50,11 @@ bool secret_equal(const Secret *a, const Secret *b)
 void secret_wipe(void *memory, size_t length)
 {
     explicit_bzero(memory, length);
+}
+
+void secret_free_memory(void *memory)
+{
+    if (memory)
+        secret_wipe(memory, malloc_usable_size(memory));
+    free(memory);
 }

@@ -26,3 +26,6 @@ const char *secret_reveal(const Secret *secret);
 bool secret_equal(const Secret *a, const Secret *b);
 /* Overwrites memory in a way that the compiler does not remove. */
 void secret_wipe(void *memory, size_t length);
+/* free() that wipes the whole block first, for libraries that hold a secret in memory of malloc(). Takes
+ * NULL. */
+void secret_free_memory(void *memory);

@@ -131,6 +131,7 @@ typedef struct ProfileSettings {
     unsigned connections;     /* wished size of the pool, >= 1 */
     unsigned max_connections; /* >= connections */
     uint64_t connect_timeout_ms;
+    uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
 } ProfileSettings;
 
 /* Whether a reload may leave connections and credentials of the one to the other: all but the places, which
@@ -192,6 +193,8 @@ typedef struct SettingsSource {
  * and at least one error in `problems` otherwise. Warnings may be added either way.
  */
 int settings_load(Settings **ret_settings, const SettingsSource *source, Problems *problems) _must_check_;
+/* Adds an error when a daemon would have nothing to do: there is no profile. */
+void settings_check_servable(const Settings *settings, Problems *problems);
 /*
  * Only what finding the control socket takes (precedence as above; errors in unrelated keys are ignored), for
  * the commands that talk to a running daemon. Never NULL; free().

@@ -157,6 +157,14 @@ int settings_load(Settings **ret_settings, const SettingsSource *source, Problem
     return 0;
 }
 
+void settings_check_servable(const Settings *settings, Problems *problems)
+{
+    if (settings->n_profiles == 0)
+        problems_add_error(problems, "there is no profile to serve; write host and token into "
+                                     "~/.databrickscfg, or a section [profile NAME] with upstream = sc://… "
+                                     "into config.ini");
+}
+
 char *settings_control_socket(const SettingsSource *source)
 {
     Problems ignored = PROBLEMS_NULL;

@@ -34,7 +34,8 @@ typedef struct Call Call;
 typedef struct RelayCounts {
     uint64_t n_calls, n_failed; /* ended; of those with a status other than OK */
     uint64_t n_answered_here;   /* without asking the server */
-    uint64_t n_replayed;
+    uint64_t n_replayed;        /* attempts made again as they were */
+    uint64_t n_resumed;         /* result streams continued by ReattachExecute */
     uint64_t n_clients;
     uint64_t bytes_to_clients, bytes_to_servers; /* of messages */
 } RelayCounts;
@@ -79,6 +80,10 @@ void relay_deinit(Relay *relay);
 
 /* ---- in relay_profiles.c: which profiles there are */
 
+/* For a further attempt at a call whose upstream is retired: the one that has taken its place, if that leads
+ * to the same server, else the same. Takes the reference and gives one. */
+Upstream *relay_follow(Relay *relay, Upstream *upstream);
+
 /* Those of relay->settings; part of relay_init(). */
 void relay_init_profiles(Relay *relay);
 
@@ -90,6 +95,9 @@ void relay_init_profiles(Relay *relay);
 void relay_change_settings(Relay *relay, Settings *next, const SettingsChange *change);
 /* A new name for a guest, which nobody can guess: knowing it is all it takes to use the profile. */
 void relay_name_guest(char name[RELAY_GUEST_NAME_SIZE]);
+/* What may be shown of a profile's name that somebody has sent: of a guest's only its beginning. Borrowed
+ * from either. */
+const char *relay_profile_label(const char *name, char label[RELAY_GUEST_LABEL_SIZE]);
 /* Calls reach the one profile of `guest`, whose own name is only for show, by `name`; or by the one that is
  * returned (borrowed) when the same guest was here already. NULL: there are RELAY_MAX_GUESTS. */
 const char *relay_add_guest(Relay *relay, const char *name, Settings *guest);

@@ -16,6 +16,14 @@ static const char GUEST_IS_GONE[] =
     "this guest profile is not known; the daemon forgets them when it restarts and after guest_idle_timeout "
     "without a call; hand host and token over again";
 
+const char *relay_profile_label(const char *name, char label[RELAY_GUEST_LABEL_SIZE])
+{
+    if (strncmp(name, GUEST_PREFIX, strlen(GUEST_PREFIX)) != 0)
+        return name;
+    (void)snprintf(label, RELAY_GUEST_LABEL_SIZE, "%.*s", RELAY_GUEST_LABEL_SIZE - 1, name);
+    return label;
+}
+
 /* ---- upstreams */
 
 static void on_upstream_unused(Upstream *upstream)
@@ -59,10 +67,27 @@ Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_pro
             *ret_problem = GUEST_IS_GONE;
         return NULL;
     }
-    destination->used_ns = relay->http2.now_ns;
+    if (destination->is_guest)
+        destination->used_ns = clock_now_ns();
     Upstream *upstream = upstream_of(relay, destination);
     *ret_problem = destination->problem;
     return upstream;
+}
+
+Upstream *relay_follow(Relay *relay, Upstream *upstream)
+{
+    const ProfileSettings *former = upstream->profile;
+    Destination *destination = destinations_find(&relay->destinations, former->name);
+    const ProfileSettings *profile = destination ? destination->profile : NULL;
+    if (!profile || profile->problem || strcmp(profile->host, former->host) != 0 ||
+        profile->port != former->port)
+        return upstream;
+    Upstream *successor = upstream_of(relay, destination);
+    if (!successor)
+        return upstream;
+    upstream_ref(successor);
+    upstream_unref(upstream);
+    return successor;
 }
 
 void relay_start(Relay *relay)
@@ -120,8 +145,23 @@ static void set_profile(Relay *relay, const ChangedProfile *changed, Settings *n
         (void)destinations_add(&relay->destinations, changed->name, next, changed->next);
         return;
     }
+    bool was_connected = destination->upstream && destination->upstream->n_open > 0;
     destination->upstream = upstream_retire(destination->upstream);
     destination_set_profile(destination, next, changed->next);
+    Upstream *upstream = was_connected ? upstream_of(relay, destination) : NULL;
+    if (upstream) /* so that the next call need not wait for it */
+        upstream_connect(upstream);
+}
+
+/* Another server knows the sessions of a changed profile by other ids of its own. */
+static void forget_server_side_ids(Relay *relay, const Destination *destination)
+{
+    list_for_each(link, &relay->registry.sessions)
+    {
+        Session *session = container_of(link, Session, link);
+        if (session->target == destination)
+            session->server_side_session_id[0] = '\0';
+    }
 }
 
 static void apply(Relay *relay, const ChangedProfile *changed, Settings *next)
@@ -130,20 +170,12 @@ static void apply(Relay *relay, const ChangedProfile *changed, Settings *next)
     switch (changed->change) {
     case PROFILE_KEPT: destination_set_profile(destination, next, changed->next); break;
     case PROFILE_CHANGED:
-    case PROFILE_ADDED: set_profile(relay, changed, next); break;
+    case PROFILE_ADDED:
+        set_profile(relay, changed, next);
+        if (destination)
+            forget_server_side_ids(relay, destination);
+        break;
     case PROFILE_REMOVED: forget_profile(destination); break;
-    }
-}
-
-/* Another server knows the session by another id of its own. */
-static void forget_server_side_ids(Relay *relay)
-{
-    list_for_each(link, &relay->registry.sessions)
-    {
-        Session *session = container_of(link, Session, link);
-        const Destination *target = session->target;
-        if (target && !target->upstream)
-            session->server_side_session_id[0] = '\0';
     }
 }
 
@@ -164,7 +196,6 @@ void relay_change_settings(Relay *relay, Settings *next, const SettingsChange *c
     relay->settings = settings_ref(next);
     settings_unref(former);
     change_limits(relay);
-    forget_server_side_ids(relay);
     remove_forgotten(relay);
     relay_start(relay);
 }

@@ -85,6 +85,9 @@ static void forget_pending(Release *release)
 void release_operation_gone(Operation *operation)
 {
     Release *release = operation->release;
+    Call *streaming = operation->streaming;
+    if (streaming)
+        streaming->operation = NULL;
     if (!release)
         return;
     operation->release = NULL;

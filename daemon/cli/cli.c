@@ -41,6 +41,11 @@ const Command COMMANDS[] = {
      "No new calls are taken, running ones may end, for drain_timeout at the most; then\n"
      "the daemon ends, for which this command waits. Called a second time meanwhile, it\n"
      "ends the calls at once.\n"},
+    {"start", "Start the cluster of a profile and wait until it runs", "[PROFILE] [--no-wait]",
+     OPTIONS_SOCKET | OPTIONS_NO_WAIT | OPTIONS_ARGUMENT, command_start,
+     "Without a profile: the default one's. It must have autostart = ask or yes, since a\n"
+     "running cluster costs money. Says how it goes, and how long it may yet take by\n"
+     "what it took before. Interrupted, it leaves the daemon to go on.\n"},
     {"reload", "Let the daemon read its configuration anew", "[--json]", OPTIONS_SOCKET | OPTIONS_JSON,
      command_reload,
      "Running calls go on as they are; profiles that have changed get new connections.\n"

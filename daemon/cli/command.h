@@ -39,6 +39,7 @@ int command_stop(const Cli *cli);
 int command_exec(const Cli *cli);
 int command_env(const Cli *cli);
 int command_reload(const Cli *cli);
+int command_start(const Cli *cli);
 int command_version(const Cli *cli);
 int command_help(const Cli *cli);
 

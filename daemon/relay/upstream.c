@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cluster.h"
 #include "base/clock.h"
 
 #define BACKOFF_FIRST_MS      100
@@ -439,6 +440,7 @@ Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, cons
 void upstream_close(Upstream *upstream)
 {
     upstream->is_closing = true;
+    upstream->cluster = cluster_free(upstream->cluster); /* what it asks would keep the loop running */
     assert(list_is_empty(&upstream->waiters));
     deadline_clear(upstream->deadlines, &upstream->retry);
     deadline_clear(upstream->deadlines, &upstream->end);
@@ -458,6 +460,7 @@ Upstream *upstream_free(Upstream *upstream)
 {
     if (upstream) {
         assert(list_is_empty(&upstream->pool));
+        cluster_free(upstream->cluster);
         credential_unref(upstream->credential);
         tls_context_free(upstream->tls);
         free(upstream->authority);

@@ -62,8 +62,9 @@ struct Upstream {
     Settings *settings;              /* a reference; has `profile` */
     const ProfileSettings *profile;
     Credential *credential;
-    TlsContext *tls; /* NULL: in the clear */
-    char *authority; /* for :authority: host, with the port unless it is the scheme's own */
+    struct Cluster *cluster; /* owned; NULL: no Databricks cluster */
+    TlsContext *tls;         /* NULL: in the clear */
+    char *authority;         /* for :authority: host, with the port unless it is the scheme's own */
     List pool;
     unsigned n_open; /* connections that are ready */
     List waiters;

@@ -228,6 +228,8 @@ static void setup(void)
 {
     ck_assert_int_eq(uv_loop_init(&loop), 0);
     ck_assert_int_eq(deadlines_init(&deadlines, &loop), 0);
+    memset(&https, 0, sizeof https);
+    memset(&refresher, 0, sizeof refresher);
     refresher.credential = credential_of("Bearer one");
     ClusterContext context = {
         .loop = &loop, .deadlines = &deadlines, .log = &logger, .profile = &profile, .now_ns = fake_now};

@@ -10,6 +10,7 @@
 
 #include "admin/service.h"
 #include "admin/status.h"
+#include "auth/cluster.h"
 #include "base/clock.h"
 #include "base/secret.h"
 #include "conf/settings_change.h"
@@ -260,22 +261,49 @@ static const char *on_add_guest(void *context, const GuestProfile *guest, unsign
     return given;
 }
 
-static bool on_probe(void *context, const char *profile, unsigned *ret_status, Text *problem)
+/* NULL, with the status of HTTP and a sentence, when there is no such profile or it cannot be used. */
+static Upstream *find_upstream(Daemon *daemon, const char *profile, unsigned *ret_status, Text *problem)
 {
-    Daemon *daemon = context;
     const char *why;
     bool is_unknown;
     Upstream *upstream = relay_upstream(&daemon->relay, profile, &why, &is_unknown);
-    if (upstream) {
-        upstream_probe(upstream);
-        return true;
-    }
+    if (upstream)
+        return upstream;
     *ret_status = is_unknown ? 404 : 409;
     if (why)
         text_append(problem, why);
     else
         text_printf(problem, "there is no profile %s; see 'sparkbouncer check' for those there are", profile);
-    return false;
+    return NULL;
+}
+
+static bool on_probe(void *context, const char *profile, unsigned *ret_status, Text *problem)
+{
+    Upstream *upstream = find_upstream(context, profile, ret_status, problem);
+    if (upstream)
+        upstream_probe(upstream);
+    return upstream != NULL;
+}
+
+static bool on_start(void *context, const char *profile, unsigned *ret_status, Text *problem)
+{
+    Upstream *upstream = find_upstream(context, profile, ret_status, problem);
+    if (!upstream)
+        return false;
+    if (!upstream->cluster)
+        text_printf(problem,
+                    "profile %s has no cluster_id of a Databricks workspace: there is nothing to start",
+                    profile);
+    else if (upstream->profile->autostart == AUTOSTART_NEVER)
+        text_printf(problem,
+                    "profile %s does not allow it (autostart = never), since a running cluster costs money; "
+                    "put autostart = ask into [profile %s]",
+                    profile, profile);
+    else
+        cluster_start_unattended(upstream->cluster);
+    if (problem->length > 0)
+        *ret_status = 409;
+    return problem->length == 0;
 }
 
 /* ---- starting */
@@ -320,6 +348,7 @@ static int open_everything(Daemon *daemon, const SettingsSource *source)
                         .reload = on_reload,
                         .add_guest = on_add_guest,
                         .probe = on_probe,
+                        .start = on_start,
                         .context = daemon};
     ReloaderHost reloader_host = {
         .begin = on_reload_begun, .apply = on_reloaded, .end = on_reload_ended, .context = daemon};

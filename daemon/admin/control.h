@@ -44,6 +44,8 @@ typedef struct ControlHost {
     const char *(*add_guest)(void *context, const GuestProfile *guest, unsigned *ret_status, Text *problem);
     /* POST /probe: gets what the profile has not got yet. False with status and sentence, as above. */
     bool (*probe)(void *context, const char *profile, unsigned *ret_status, Text *problem);
+    /* POST /start: begins to start the profile's cluster; status tells how that goes. False as above. */
+    bool (*start)(void *context, const char *profile, unsigned *ret_status, Text *problem);
     void *context;
 } ControlHost;
 

@@ -112,12 +112,27 @@ static json_t *answer_probe(const ControlHost *host, const json_t *body, Control
     return json_pack("{s:b}", "probing", 1);
 }
 
+static json_t *answer_start(const ControlHost *host, const json_t *body, ControlAnswer *answer)
+{
+    static const char *const KEYS[] = {"profile"};
+    _cleanup_(text_deinit) Text problem = TEXT_NULL;
+    bool is_wrong = !has_only(body, KEYS, 1);
+    const char *profile = string_of(body, "profile", &is_wrong);
+    if (is_wrong || !profile)
+        return error_document(answer, 400, "a start has the string profile and nothing else");
+    answer->status = 202;
+    if (!host->start(host->context, profile, &answer->status, &problem))
+        return error_document(answer, answer->status, text_string(&problem));
+    return json_pack("{s:b}", "starting", 1);
+}
+
 /* ---- routes */
 
 static const Route ROUTES[] = {
     {"GET", "/status", false, answer_status},      {"GET", "/ready", false, answer_ready},
     {"POST", "/stop", false, answer_stop},         {"POST", "/reload", false, answer_reload},
     {"POST", "/profiles", true, answer_add_guest}, {"POST", "/probe", true, answer_probe},
+    {"POST", "/start", true, answer_start},
 };
 
 static const Route *find_route(const char *path)

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/cluster.h"
 #include "base/clock.h"
 #include "relay/call.h"
+#include "relay/refusal_text.h"
 
 #define MAX_ENTRIES 100 /* of sessions and of calls: what a person or a monitor can use */
 
@@ -129,6 +131,40 @@ static json_t *credential_document(const Upstream *upstream)
     return document;
 }
 
+/* What is wrong with it, and what to do; nothing while it takes calls. */
+static void add_cluster_problem(json_t *document, const ClusterFacts *facts, const ProfileSettings *profile)
+{
+    static const char PREFIX[] = "sparkbouncer: ";
+    _cleanup_(text_deinit) Text sentence = TEXT_NULL;
+    if (facts->since_ns != 0 && !cluster_state_serves(facts->state))
+        (void)refusal_explain(&sentence, REFUSAL_CLUSTER_NOT_RUNNING, facts, profile, NULL, clock_now_ns());
+    add_text(document, "problem", sentence.length ? text_string(&sentence) + strlen(PREFIX) : NULL);
+}
+
+/* Null where there is no cluster, or nobody has used the profile yet. Asks nothing. */
+static json_t *cluster_document(const Upstream *upstream)
+{
+    ClusterFacts facts;
+    if (!upstream || !upstream->cluster)
+        return json_null();
+    cluster_facts(upstream->cluster, &facts);
+    json_t *document = json_object();
+    bool is_known = facts.since_ns != 0;
+    add_text(document, "state", is_known ? cluster_state_name(facts.state) : NULL);
+    add_text(document, "name", facts.name[0] ? facts.name : NULL);
+    add_text(document, "message", facts.message[0] ? facts.message : NULL);
+    add_text(document, "start", cluster_start_name(facts.start));
+    (void)json_object_set_new(
+        document, "since_s",
+        is_known ? json_integer((json_int_t)((clock_now_ns() - facts.since_ns) / NS_PER_S)) : json_null());
+    (void)json_object_set_new(document, "expected_s",
+                              facts.expected_ms ? json_integer((json_int_t)(facts.expected_ms / 1000))
+                                                : json_null());
+    add_count(document, "waiting", facts.n_waiting);
+    add_cluster_problem(document, &facts, upstream->profile);
+    return document;
+}
+
 static json_t *profile_document(const Relay *relay, const Destination *destination)
 {
     const ProfileSettings *profile = destination->profile;
@@ -143,6 +179,7 @@ static json_t *profile_document(const Relay *relay, const Destination *destinati
     add_count(document, "port", profile->port);
     add_boolean(document, "tls", profile->use_tls);
     add_text(document, "cluster_id", profile->cluster_id);
+    (void)json_object_set_new(document, "cluster", cluster_document(upstream));
     add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
     add_text(document, "problem", problem);
     add_text(document, "last_error", upstream && upstream->last_error[0] ? upstream->last_error : NULL);

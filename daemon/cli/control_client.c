@@ -128,7 +128,8 @@ static pid_t pid_of_listener(int fd)
     return 0;
 }
 
-static int ask(Exchange *exchange, const char *path, const char *request, ControlReply *reply)
+static int ask(Exchange *exchange, const char *path, const char *request, const char *body,
+               ControlReply *reply)
 {
     _cleanup_(text_deinit) Text answer = TEXT_NULL;
     int error = connect_to(exchange, path);
@@ -137,20 +138,37 @@ static int ask(Exchange *exchange, const char *path, const char *request, Contro
     reply->pid = pid_of_listener(exchange->fd);
     error = send_all(exchange, request, strlen(request));
     if (error == 0)
+        error = send_all(exchange, body, strlen(body));
+    if (error == 0)
         error = receive_all(exchange, &answer);
     return error == 0 ? parse(&answer, reply) : error;
+}
+
+static int exchange_with(const char *path, const char *request, const char *body, uint64_t timeout_ms,
+                         ControlReply *reply)
+{
+    Exchange exchange = {.fd = -1, .deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS};
+    int error = ask(&exchange, path, request, body, reply);
+    if (exchange.fd >= 0)
+        (void)close(exchange.fd);
+    return error;
 }
 
 int control_client_request(const char *path, const char *method, const char *target, uint64_t timeout_ms,
                            ControlReply *reply)
 {
-    Exchange exchange = {.fd = -1, .deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS};
     _cleanup_(text_deinit) Text request = TEXT_NULL;
     text_printf(&request, "%s %s HTTP/1.0\r\n\r\n", method, target);
-    int error = ask(&exchange, path, text_string(&request), reply);
-    if (exchange.fd >= 0)
-        (void)close(exchange.fd);
-    return error;
+    return exchange_with(path, text_string(&request), "", timeout_ms, reply);
+}
+
+int control_client_post(const char *path, const char *target, const char *body, uint64_t timeout_ms,
+                        ControlReply *reply)
+{
+    _cleanup_(text_deinit) Text request = TEXT_NULL;
+    text_printf(&request, "POST %s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                target, strlen(body));
+    return exchange_with(path, text_string(&request), body, timeout_ms, reply);
 }
 
 void control_reply_deinit(ControlReply *reply)

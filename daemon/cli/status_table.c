@@ -196,6 +196,21 @@ static void append_credential(Text *text, const json_t *profile)
     }
 }
 
+/* The same of its cluster, while that is on its way or was not to be had. */
+static void append_cluster(Text *text, const json_t *profile)
+{
+    const json_t *cluster = json_object_get(profile, "cluster");
+    const char *problem = json_string_value(json_object_get(cluster, "problem"));
+    uint64_t n_waiting = count_of(cluster, "waiting");
+    _cleanup_(text_deinit) Text line = TEXT_NULL;
+    if (!problem)
+        return;
+    text_append(&line, problem);
+    if (n_waiting > 0)
+        text_printf(&line, " (%" PRIu64 " wait for it)", n_waiting);
+    table_append_wrapped(text, text_string(&line), "  ");
+}
+
 static void append_profiles(Text *text, const json_t *document)
 {
     const json_t *profiles = json_object_get(document, "profiles");
@@ -208,6 +223,7 @@ static void append_profiles(Text *text, const json_t *document)
         append_row(text, PROFILE_COLUMNS, N_COLUMNS(PROFILE_COLUMNS), profile);
         append_complaint(text, profile);
         append_credential(text, profile);
+        append_cluster(text, profile);
     }
 }
 

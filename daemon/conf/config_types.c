@@ -138,6 +138,22 @@ static int store_cluster_choice(void *target, const ConfigKey *key, const char *
     return 0;
 }
 
+static int store_autostart(void *target, const ConfigKey *key, const char *text, Environment environment,
+                           Text *complaint)
+{
+    static const char *const NAMES[] = {
+        [AUTOSTART_NEVER] = "never", [AUTOSTART_ASK] = "ask", [AUTOSTART_YES] = "yes"};
+    (void)environment;
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (strcmp(text, NAMES[i]) == 0) {
+            *(Autostart *)field(target, key) = (Autostart)i;
+            return 0;
+        }
+    }
+    text_append(complaint, "write never, ask or yes");
+    return -EINVAL;
+}
+
 static int store_path(void *target, const ConfigKey *key, const char *text, Environment environment,
                       Text *complaint)
 {
@@ -221,6 +237,7 @@ const ConfigType CONFIG_LOG_LEVEL = {.name = "error, warning, info or debug", .s
 const ConfigType CONFIG_LOG_FORMAT = {.name = "auto, text, json or journal", .store = store_log_format};
 const ConfigType CONFIG_LOG_CALLS = {.name = "off, info or debug", .store = store_log_calls};
 const ConfigType CONFIG_CLUSTER_CHOICE = {.name = "profile or client", .store = store_cluster_choice};
+const ConfigType CONFIG_AUTOSTART = {.name = "never, ask or yes", .store = store_autostart};
 const ConfigType CONFIG_PATH = {.name = "path", .is_free = true, .store = store_path};
 const ConfigType CONFIG_SESSION = {.name = "name", .store = store_session};
 const ConfigType CONFIG_LISTENS = {.name = "addresses", .store = store_listens};

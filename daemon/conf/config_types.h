@@ -5,7 +5,8 @@
 #include "conf/config_table.h"
 
 extern const ConfigType CONFIG_BOOLEAN, CONFIG_COUNT, CONFIG_SIZE, CONFIG_DURATION, CONFIG_MODE;
-extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, CONFIG_CLUSTER_CHOICE;
+extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, CONFIG_CLUSTER_CHOICE,
+    CONFIG_AUTOSTART;
 extern const ConfigType CONFIG_PATH; /* absolute, ~ expanded */
 extern const ConfigType CONFIG_LISTENS;
 extern const ConfigType CONFIG_SESSION;

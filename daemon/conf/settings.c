@@ -33,7 +33,8 @@ static bool is_same_destination(const ProfileSettings *a, const ProfileSettings 
 static bool is_same_cluster(const ProfileSettings *a, const ProfileSettings *b)
 {
     return is_same_text(a->cluster_id, b->cluster_id) && a->is_serverless == b->is_serverless &&
-           a->cluster_choice == b->cluster_choice;
+           a->cluster_choice == b->cluster_choice && a->autostart == b->autostart &&
+           a->cluster_start_timeout_ms == b->cluster_start_timeout_ms;
 }
 
 static bool is_same_pool(const ProfileSettings *a, const ProfileSettings *b)

@@ -44,6 +44,13 @@ typedef struct ListenSettings {
     char *text;    /* as it was written, for messages */
 } ListenSettings;
 
+/* Who may start a cluster that is off: it costs money. */
+typedef enum Autostart {
+    AUTOSTART_NEVER, /* nobody through the daemon */
+    AUTOSTART_ASK,   /* a person, by `sparkbouncer start` */
+    AUTOSTART_YES,   /* a call, too */
+} Autostart;
+
 typedef enum ClusterChoice { CLUSTER_CHOICE_PROFILE, CLUSTER_CHOICE_CLIENT } ClusterChoice;
 
 /*
@@ -140,7 +147,9 @@ typedef struct ProfileSettings {
     char *proxy;        /* for REST and token endpoints; NULL: as the environment says */
     uint64_t credential_timeout_ms; /* that a call may wait for a credential */
     ClusterChoice cluster_choice;
-    char *ca_file; /* NULL: the system's roots */
+    Autostart autostart;
+    uint64_t cluster_start_timeout_ms; /* that a start may take, and that calls wait for it */
+    char *ca_file;                     /* NULL: the system's roots */
 
     bool warm;                /* connect at start, not at the first call */
     unsigned connections;     /* wished size of the pool, >= 1 */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cluster.h"
 #include "base/clock.h"
 
 #define BACKOFF_FIRST_MS      100
@@ -430,6 +431,14 @@ Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Https *https, Deadlines *d
     MintContext minting = {
         .loop = loop, .https = https, .log = log, .profile = profile, .timeout_ms = MINT_TIMEOUT_MS};
     upstream->refresher = refresher_new(&minting, deadlines);
+    ClusterContext asking = {.loop = loop,
+                             .https = https,
+                             .deadlines = deadlines,
+                             .log = log,
+                             .profile = profile,
+                             .refresher = upstream->refresher};
+    if (profile->databricks && profile->cluster_id)
+        upstream->cluster = cluster_new(&asking);
     upstream->tls = tls;
     upstream->authority = authority_of(profile);
     upstream->backoff = (Backoff)BACKOFF_INIT(BACKOFF_FIRST_MS, BACKOFF_LIMIT_MS);
@@ -442,6 +451,7 @@ Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Https *https, Deadlines *d
 void upstream_close(Upstream *upstream)
 {
     upstream->is_closing = true;
+    upstream->cluster = cluster_free(upstream->cluster); /* what it asks would keep the loop running */
     assert(list_is_empty(&upstream->waiters));
     deadline_clear(upstream->deadlines, &upstream->retry);
     deadline_clear(upstream->deadlines, &upstream->end);

@@ -63,6 +63,7 @@ struct Upstream {
     Settings *settings;              /* a reference; has `profile` */
     const ProfileSettings *profile;
     Refresher *refresher; /* NULL once it is closed */
+    struct Cluster *cluster; /* NULL: no Databricks cluster, or once it is closed */
     TlsContext *tls;      /* NULL: in the clear */
     char *authority;      /* for :authority: host, with the port unless it is the scheme's own */
     List pool;

@@ -29,7 +29,7 @@ static struct {
     Control *control;
     bool refuses_reload;
     ControlQuestion *question; /* ours to answer */
-    unsigned n_guests, n_probes;
+    unsigned n_guests, n_probes, n_starts;
     char guest[256]; /* the latest, in one line */
 } fake;
 
@@ -89,12 +89,24 @@ static bool on_probe(void *context, const char *profile, unsigned *ret_status, T
     return false;
 }
 
+static bool on_start(void *context, const char *profile, unsigned *ret_status, Text *problem)
+{
+    ck_assert_ptr_eq(context, &fake);
+    fake.n_starts++;
+    if (strcmp(profile, "p") == 0)
+        return true;
+    *ret_status = 409;
+    text_printf(problem, "profile %s has no cluster_id", profile);
+    return false;
+}
+
 static const ControlHost HOST = {.status = on_status,
                                  .is_ready = on_is_ready,
                                  .stop = on_stop,
                                  .reload = on_reload,
                                  .add_guest = on_add_guest,
                                  .probe = on_probe,
+                                 .start = on_start,
                                  .context = &fake};
 
 /* ---- fixture */
@@ -538,6 +550,17 @@ START_TEST(probes)
 }
 END_TEST
 
+START_TEST(starts)
+{
+    start();
+    expect_posted("/start", "{\"profile\":\"p\"}", "202 {\"starting\":true}");
+    expect_posted("/start", "{\"profile\":\"q\"}", "409 {\"error\":\"profile q has no cluster_id\"}");
+    expect_posted("/start", "{\"profile\":\"p\",\"x\":1}",
+                  "400 {\"error\":\"a start has the string profile and nothing else\"}");
+    ck_assert_uint_eq(fake.n_starts, 2);
+}
+END_TEST
+
 static int begin_reload(void)
 {
     static const char *const PIECES[] = {"POST /reload HTTP/1.0\r\n\r\n"};
@@ -599,6 +622,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, wrong_bodies);
     tcase_add_test(tests, body_in_pieces_and_too_large);
     tcase_add_test(tests, probes);
+    tcase_add_test(tests, starts);
     tcase_add_test(tests, reload_is_answered_later);
     tcase_add_test(tests, asker_of_reload_goes_away);
     tcase_add_test(tests, closes_before_reload_is_answered);

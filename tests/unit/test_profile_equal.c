@@ -32,6 +32,7 @@ static const Field FIELDS[] = {
     FIELD(TEXT, name), FIELD(TEXT, problem), FIELD(TEXT, host), FIELD(PORT, port), FIELD(BOOLEAN, use_tls),
     FIELD(MS, resume_timeout_ms), FIELD(TEXT, session), FIELD(BOOLEAN, databricks), FIELD(TEXT, cluster_id),
     FIELD(BOOLEAN, is_serverless), FIELD(TEXT, proxy),
+    FIELD(COUNT, autostart), FIELD(MS, cluster_start_timeout_ms),
     FIELD(MS, credential_timeout_ms), FIELD(TEXT, ca_file), FIELD(BOOLEAN, warm), FIELD(COUNT, connections),
     FIELD(COUNT, max_connections), FIELD(MS, connect_timeout_ms), FIELD(BOOLEAN, auth.is_forced),
     FIELD(SECRET, auth.token), FIELD(TEXT, auth.token_file), FIELD(TEXT, auth.client_id),

@@ -124,6 +124,17 @@ START_TEST(long_and_hostile_values)
 }
 END_TEST
 
+START_TEST(a_cluster_is_shown_while_there_is_something_to_say)
+{
+    _cleanup_(mem_freep) char *text =
+        render("{\"profiles\":[{\"name\":\"p\",\"cluster\":{\"state\":\"PENDING\",\"waiting\":3,"
+               "\"problem\":\"cluster etl is starting\"}},"
+               "{\"name\":\"q\",\"cluster\":{\"state\":\"RUNNING\",\"waiting\":0,\"problem\":null}}]}");
+    ck_assert_ptr_nonnull(strstr(text, "\n  cluster etl is starting (3 wait for it)\nq"));
+    ck_assert_ptr_null(strstr(text, "RUNNING"));
+}
+END_TEST
+
 static char *cell(const char *value, size_t width, bool is_last)
 {
     Text text = TEXT_NULL;
@@ -200,6 +211,7 @@ int main(void)
     tcase_add_test(tests, empty_document);
     tcase_add_test(tests, wrong_types);
     tcase_add_test(tests, long_and_hostile_values);
+    tcase_add_test(tests, a_cluster_is_shown_while_there_is_something_to_say);
     tcase_add_test(tests, cells);
     tcase_add_loop_test(tests, short_values, 0, sizeof values / sizeof values[0]);
     suite_add_tcase(suite, tests);

@@ -18,6 +18,7 @@ to do, so that a caller can fall back to local Spark:
         spark = get_spark_session(force_local=True)
 """
 
+import atexit
 import configparser
 import hashlib
 import http.client
@@ -40,6 +41,7 @@ BYPASSES = ("SPARK_CONNECT_AUTHENTICATE_TOKEN", "SPARK_LOCAL_REMOTE", "SPARK_LOC
 
 _lock = threading.RLock()
 _sessions = {}  # by URL
+_own_remote = None  # the SPARK_REMOTE that was set here
 _guests = {}  # URLs of guest profiles by what they were made of, the token as a digest
 
 
@@ -70,8 +72,9 @@ def init_spark_connect(cluster_id=None, profile=None, databricks_host=None, data
 
 def _choose_url(cluster_id, profile, host, token):
     environment = os.environ.get
-    if not (cluster_id or profile or host) and environment("SPARK_REMOTE", "").startswith("sc://"):
-        return environment("SPARK_REMOTE")
+    remote = environment("SPARK_REMOTE", "")
+    if not (cluster_id or profile or host) and remote.startswith("sc://") and remote != _own_remote:
+        return remote
     cluster_id = cluster_id or environment("SPARK_CONNECT_CLUSTER_ID") or environment("DATABRICKS_CLUSTER_ID")
     if not (profile or host):
         profile = environment("DATABRICKS_CONFIG_PROFILE") or environment("DATABRICKS_PROFILE")
@@ -194,7 +197,7 @@ def _check_profile(status, name):
             if profile.get("problem"):
                 raise ValueError(profile["problem"])
             return
-    names = ", ".join(profile.get("name", "?") for profile in profiles)
+    names = ", ".join(profile.get("name", "?") for profile in profiles if not profile.get("is_guest"))
     if name:
         raise ValueError(f"the daemon has no profile {name}; it has: {names}")
     raise ValueError(f"no profile is named, and the daemon has no default one; name one of: {names}")
@@ -247,6 +250,16 @@ def _is_alive(url):
     return url in _sessions and not _is_stopped(_sessions[url])
 
 
+@atexit.register
+def _close_all():
+    """While Python still runs: PySpark's own closing of a session in a module that is torn down can hang for ever.
+    Its clients have registered later than this, so they have released their sessions before."""
+    for session in list(_sessions.values()):
+        client = getattr(session, "client", None)
+        if client is not None and not _is_stopped(session):
+            client.close()
+
+
 def _has_local_session():
     try:
         from pyspark import SparkContext
@@ -258,6 +271,7 @@ def _has_local_session():
 def _session(url, may_adopt=False):
     from pyspark.sql import SparkSession
 
+    global _own_remote
     if _is_alive(url):
         return _sessions[url]
     if _has_local_session():
@@ -271,6 +285,8 @@ def _session(url, may_adopt=False):
     _except_this_machine()
     # Not getOrCreate(), which would give the session of another profile.
     _sessions[url] = SparkSession.builder.remote(url).create()
+    if not os.environ.get("SPARK_REMOTE"):  # for SparkSession.builder.getOrCreate() elsewhere in the program
+        os.environ["SPARK_REMOTE"] = _own_remote = url
     return _sessions[url]
 
 

@@ -7,7 +7,7 @@ void help_append(Text *text)
     text_append(text, "sparkbouncer " SPARKBOUNCER_VERSION ": a local proxy daemon for Spark Connect\n\n"
                       "Usage: sparkbouncer COMMAND [OPTION...]\n\nCommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        text_printf(text, "  %-8s  %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+        text_printf(text, "  %-9s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
     text_append(text, "\nExamples:\n"
                       "  sparkbouncer run                             your default profile, port 15002\n"
                       "  sparkbouncer run -p dev --listen :0          any free port\n"

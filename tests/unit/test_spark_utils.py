@@ -25,6 +25,11 @@ class FakeSession:
     def __init__(self, url):
         self.url = url
         self.is_stopped = False
+        self.n_closed = 0
+        self.client = self
+
+    def close(self):
+        self.n_closed += 1
 
 
 class FakePySpark:
@@ -193,6 +198,17 @@ class Sessions(Case):
 
     def test_another_profile_s_session_is_not(self):
         self.pyspark.active = self.helper.get_spark_session("my prod")
+        self.assertEqual(self.helper.get_spark_session().url, "sc://localhost:4711/")
+
+    def test_closed_when_python_ends(self):
+        dev, prod = self.helper.get_spark_session("dev"), self.helper.get_spark_session("my prod")
+        prod.is_stopped = True
+        self.helper._close_all()
+        self.assertEqual((dev.n_closed, prod.n_closed), (1, 0))
+
+    def test_the_first_one_is_what_others_find(self):
+        self.helper.get_spark_session("my prod")
+        self.assertEqual(os.environ["SPARK_REMOTE"], "sc://localhost:4711/;x-profile=my%20prod")
         self.assertEqual(self.helper.get_spark_session().url, "sc://localhost:4711/")
 
     def test_environment_is_made_fit(self):

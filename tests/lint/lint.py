@@ -147,7 +147,7 @@ def secrets_stay_inside():
 @rule
 def file_size():
     """no file of more than 900 lines"""
-    for path in sources("daemon", "tests", suffixes=(".c", ".h", ".py", ".sh")):
+    for path in sources("daemon", "probe", "tests", suffixes=(".c", ".h", ".py", ".sh")):
         count = len(lines(path))
         if count > MAX_FILE_LINES:
             yield f"{place(path, count)}: {count} lines, more than {MAX_FILE_LINES}"
@@ -156,7 +156,7 @@ def file_size():
 @rule
 def function_length():
     """no C function of more than 100 lines"""
-    for path in sources("daemon", "tests"):
+    for path in sources("daemon", "probe", "tests"):
         start = None
         for number, line in enumerate(lines(path), 1):
             if line == "{":
@@ -170,7 +170,7 @@ def function_length():
 @rule
 def header_guards():
     """each header begins with #pragma once"""
-    for path in sources("daemon", "tests", suffixes=(".h",)):
+    for path in sources("daemon", "probe", "tests", suffixes=(".h",)):
         if not any(line.strip() == "#pragma once" for line in lines(path)[:5]):
             yield f"{place(path, 1)}: no #pragma once"
 
@@ -179,7 +179,7 @@ def header_guards():
 def plain_text():
     """no tabs, no blanks at the end of a line, one line feed at the end of the file"""
     suffixes = (".c", ".h", ".py", ".sh", ".proto")
-    for path in sources("daemon", "tests", "proto", suffixes=suffixes):
+    for path in sources("daemon", "probe", "tests", "proto", suffixes=suffixes):
         text = path.read_bytes()
         if not text.endswith(b"\n") or text.endswith(b"\n\n"):
             yield f"{place(path, text.count(bytes([10])))}: must end with one line feed"
@@ -202,7 +202,7 @@ def find_clang_format():
 def clang_format():
     """the code is as clang-format 14 leaves it"""
     program = find_clang_format()
-    paths = list(sources("daemon", "tests"))
+    paths = list(sources("daemon", "probe", "tests"))
     said = subprocess.run([program, "--dry-run", "--ferror-limit=0", *map(str, paths)], cwd=ROOT, capture_output=True, text=True)
     seen = set()
     for line in said.stderr.splitlines():
@@ -234,7 +234,7 @@ def main():
         print("\n".join(f"{name}: {function.__doc__}" for name, function in RULES.items()))
         return 0
     if args.fix_format:
-        return subprocess.run([find_clang_format(), "-i", *map(str, sources("daemon", "tests"))], cwd=ROOT).returncode
+        return subprocess.run([find_clang_format(), "-i", *map(str, sources("daemon", "probe", "tests"))], cwd=ROOT).returncode
 
     passed = failed = skipped = 0
     for name, function in RULES.items():

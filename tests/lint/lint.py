@@ -36,6 +36,7 @@ MORE = {
     "daemon.c": EVERY_LAYER - {"cli"} | {"daemon.h"},
     "main.c": EVERY_LAYER | {"daemon.h"},
     "cli/run.c": {"daemon.h"},  # the command that is the daemon
+    "cli/doctor_daemon.c": {"front"},  # who holds a port
 }
 # The client's side of the control socket, which the commands use.
 ADMIN_FOR_CLI = re.compile(r"admin/(control_)?client\.h")
@@ -43,7 +44,7 @@ ADMIN_FOR_CLI = re.compile(r"admin/(control_)?client\.h")
 # System headers by the folders (or files) that may include them.
 PRIVATE_HEADERS = {
     r"nghttp2/": ("http2/", "cli/version.c"),
-    r"openssl/": ("http2/", "cli/version.c"),
+    r"openssl/": ("http2/", "cli/version.c", "cli/doctor_network.c"),
     r"microhttpd\.h": ("admin/",),
     r"ini\.h": ("conf/",),
     r"systemd/": ("daemon.c", "admin/service.c", "front/"),
@@ -53,7 +54,7 @@ PURE = ("rpc/", "spark/")
 IMPURE_HEADERS = re.compile(r"uv\.h|sys/socket\.h|netinet/|netdb\.h|sys/epoll\.h|pthread\.h|unistd\.h|fcntl\.h")
 
 # Where the bytes of a secret may be taken out of it: where they go onto the wire, and its own implementation.
-MAY_REVEAL = ("base/secret.c", "base/secret.h", "auth/credential.c", "cli/guest.c")
+MAY_REVEAL = ("base/secret.c", "base/secret.h", "auth/credential.c", "cli/guest.c", "cli/doctor_calls.c")
 
 MAX_FILE_LINES = 900
 MAX_FUNCTION_LINES = 100

@@ -28,14 +28,14 @@
 
 static const char USAGE[] =
     "usage: sparkbouncer-probe --target HOST:PORT [--tls] [--ca-file FILE] [--timeout SECONDS]\n"
-    "                          [--headers-from-stdin]\n"
+    "                          [--serverless] [--headers-from-stdin]\n"
     "Makes a Config call as PySpark would and prints one line of JSON: ok, status, message, ms, "
     "spark_version.\n"
     "Headers are lines `name: value`. Exit code 0 when the call went well, 1 when not, 2 for a wrong use.\n";
 
 typedef struct Probe {
     const char *target, *ca_file;
-    bool use_tls, reads_headers;
+    bool use_tls, reads_headers, is_serverless;
     unsigned timeout_s;
     char input[MAX_INPUT]; /* the headers point into it */
     grpc_metadata headers[MAX_HEADERS];
@@ -280,6 +280,15 @@ static bool add_header(Probe *probe, char *line)
     return is_good;
 }
 
+/* Databricks serverless: the session's id in place of a cluster's. */
+static void add_session_header(Probe *probe)
+{
+    if (probe->n_headers < MAX_HEADERS)
+        probe->headers[probe->n_headers++] =
+            (grpc_metadata){.key = grpc_slice_from_static_string("x-databricks-session-id"),
+                            .value = grpc_slice_from_static_string(probe->session_id)};
+}
+
 static bool read_headers(Probe *probe)
 {
     size_t length = fread(probe->input, 1, sizeof probe->input - 1, stdin);
@@ -304,9 +313,13 @@ static void make_session_id(char *id)
 static bool parse_options(Probe *probe, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        {"target", required_argument, NULL, 't'},       {"tls", no_argument, NULL, 's'},
-        {"ca-file", required_argument, NULL, 'c'},      {"timeout", required_argument, NULL, 'o'},
-        {"headers-from-stdin", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+        {"target", required_argument, NULL, 't'},
+        {"tls", no_argument, NULL, 's'},
+        {"ca-file", required_argument, NULL, 'c'},
+        {"timeout", required_argument, NULL, 'o'},
+        {"headers-from-stdin", no_argument, NULL, 'h'},
+        {"serverless", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     probe->timeout_s = 10;
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
@@ -316,6 +329,7 @@ static bool parse_options(Probe *probe, int argc, char **argv)
         case 'c': probe->ca_file = optarg; break;
         case 'o': probe->timeout_s = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'h': probe->reads_headers = true; break;
+        case 'v': probe->is_serverless = true; break;
         default: return false;
         }
     }
@@ -343,6 +357,8 @@ int main(int argc, char **argv)
         return 2;
     }
     make_session_id(probe.session_id);
+    if (probe.is_serverless)
+        add_session_header(&probe);
     grpc_init();
     if (!open_channel(&probe))
         return 2;

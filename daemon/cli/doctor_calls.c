@@ -143,12 +143,14 @@ static void call_past(Doctor *doctor)
                   (profile->cluster_id ? strlen(profile->cluster_id) : 0);
     Text headers = {.bytes = mem_alloc_zeroed(room, 1), .length = 0, .capacity = room};
     bool is_ipv6 = strchr(profile->host, ':') != NULL;
-    const char *options[4] = {NULL};
+    const char *options[5] = {NULL};
     size_t n = 0;
     text_printf(&target, is_ipv6 ? "--target=[%s]:%u" : "--target=%s:%u", profile->host, profile->port);
     options[n++] = text_string(&target);
     if (profile->use_tls)
         options[n++] = "--tls";
+    if (profile->is_serverless)
+        options[n++] = "--serverless";
     if (profile->use_tls && profile->ca_file) {
         text_printf(&ca_file, "--ca-file=%s", profile->ca_file);
         options[n++] = text_string(&ca_file);

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import tls_cases
 from harness import TOKEN, expect, expect_equal
 from registry import proxied
 
@@ -211,8 +212,8 @@ def profiles(scene):
     expect(TOKEN not in json.dumps(document), "the token is shown")
 
 
-def findings(person, code, **variables):
-    document = json.loads(person.run("doctor", "--json", code=code, **variables)[0])
+def findings(person, code, *words, **variables):
+    document = json.loads(person.run("doctor", "--json", *words, code=code, **variables)[0])
     expect_equal(document["ok"], code == 0, "ok")
     expect(TOKEN not in json.dumps(document), "the token is shown")
     return {finding["subject"]: finding for finding in document["findings"]}
@@ -247,3 +248,30 @@ def doctor_ill(scene):
     found = findings(person, 1)
     expect_equal((found["tcp"]["level"], found["files"]["level"]), ("failed", "failed"), "port and mode")
     expect("daemon call" not in found, "a call that cannot work was tried")
+
+
+@proxied("doctor: TLS: a chain that is trusted, one that is not, a server without HTTP/2, a port in the clear")
+def doctor_tls(scene):
+    made = tls_cases.certificates(scene)
+    with_tls = scene.fake("--tls", *made.good, token=TOKEN)
+    expired = scene.fake("--tls", *made.expired, token=TOKEN)
+    in_clear = scene.fake(token=TOKEN)
+    without_alpn = tls_cases.serve_tls_without_alpn(scene, made.good)
+    person = Person(scene, {"sparkbouncer": {"listen": "127.0.0.1:0"}, **{
+        f"profile {name}": {"upstream": tls_cases.url("localhost", port), "connect_timeout": "2s", **keys}
+        for name, port, keys in (("good", with_tls.port, {"ca_file": made.authority}),
+                                 ("stranger", with_tls.port, {"ca_file": made.stranger}),
+                                 ("expired", expired.port, {"ca_file": made.authority}),
+                                 ("http1", without_alpn, {"ca_file": made.authority}),
+                                 ("clear", in_clear.port, {"ca_file": made.authority}))}})
+    person.run("exec", "-p", "good", "--", "true")
+    found = findings(person, 0, "-p", "good")
+    expect_equal([found[subject]["level"] for subject in ("tls", "alpn", "daemon call", "direct call")], ["ok"] * 4,
+                 f"the good one, {found}")
+    for name, subject, words in (("stranger", "tls", "not trusted"), ("expired", "tls", "expired"),
+                                 ("http1", "tls", "TLS"), ("clear", "tls", "")):
+        found = findings(person, 1, "-p", name)
+        if name == "http1" and found["tls"]["level"] == "ok":  # a server may also go on without one
+            subject, words = "alpn", "HTTP/2"
+        expect_equal(found[subject]["level"], "failed", f"{name}, {found}")
+        expect(words in found[subject]["sentence"], f"{name}: {found[subject]}")

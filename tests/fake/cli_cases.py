@@ -196,6 +196,7 @@ def exec_guest(scene):
     expect_equal(stub.bodies, [{"host": "https://dbc.example", "token": MARKED + "\"\\u", "cluster_id": "c-1",
                                 "serverless": False}], "what the daemon was given")
     expect_equal(seen["environment"]["SPARK_REMOTE"], "sc://localhost:4711/;x-profile=guest-1", "SPARK_REMOTE")
+    expect_equal(seen["environment"]["SPARKBOUNCER_CONTROL_SOCKET"], path, "where the program finds the daemon")
     expect(MARKED not in json.dumps(seen), "the program was given the token")
 
 

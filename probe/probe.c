@@ -26,6 +26,15 @@
 #define MAX_INPUT       ((size_t)64 * 1024)
 #define SESSION_ID_SIZE 37
 
+#ifdef __SANITIZE_ADDRESS__
+/* c-ares, which gRPC looks names up with, keeps some bytes at the end. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libcares";
+}
+#endif
+
 static const char USAGE[] =
     "usage: sparkbouncer-probe --target HOST:PORT [--tls] [--ca-file FILE] [--timeout SECONDS]\n"
     "                          [--serverless] [--headers-from-stdin]\n"

@@ -46,7 +46,7 @@ void doctor_append(Text *text, const Doctor *doctor)
 {
     for (size_t i = 0; i < doctor->n_findings; i++) {
         const Finding *finding = &doctor->findings[i];
-        _cleanup_(text_deinit) Text heading = TEXT_NULL, line = TEXT_NULL;
+        _cleanup_(text_deinit) Text heading = TEXT_NULL;
         text_printf(&heading, "%-8s %-11s", LEVELS[finding->level], finding->subject);
         text_append(text, text_string(&heading));
         text_append(text, " ");

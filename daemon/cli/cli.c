@@ -24,6 +24,15 @@ const Command COMMANDS[] = {
      "The same as exec up to running something. For .envrc of direnv:\n\n"
      "  eval \"$(sparkbouncer env)\"                    bash, zsh, direnv\n"
      "  sparkbouncer env --shell fish | source         fish\n"},
+    {"profiles", "Show the profiles: logins, tokens and clusters", "[--json]", OPTIONS_SOCKET | OPTIONS_JSON,
+     command_profiles,
+     "Has the running daemon look after each login and cluster, for 10 s at the most.\n"
+     "When none runs it shows what the settings say. The default profile has a star.\n"},
+    {"doctor", "Look at everything between a client and its cluster", "[-p NAME] [--json]",
+     OPTIONS_SOCKET | OPTIONS_PROFILE | OPTIONS_JSON, command_doctor,
+     "Configuration, environment, daemon, logins, network, cluster, and a real call through\n"
+     "the daemon and past it. Each line is ok, warning or failed, with what to do next.\n"
+     "Exit code 1 when something failed.\n"},
     {"check", "Check the configuration and show what is in force; opens nothing", "[OPTION...]",
      OPTIONS_SETTINGS | OPTIONS_JSON, command_check,
      "Takes the same options as run. Each value comes with its origin. Exit code 2 when\n"

@@ -117,15 +117,21 @@ static int parse(const Text *answer, ControlReply *reply)
     return 0;
 }
 
-static pid_t pid_of_listener(int fd)
+/* Who listens: its pid, 0 when not known. False when that is another user than we or root. */
+static bool is_ours(int fd, pid_t *ret_pid)
 {
+    *ret_pid = 0;
 #ifdef SO_PEERCRED
     struct ucred credentials;
     socklen_t length = sizeof credentials;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0)
-        return credentials.pid;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+        return true;
+    *ret_pid = credentials.pid;
+    return credentials.uid == geteuid() || credentials.uid == 0;
+#else
+    (void)fd;
+    return true;
 #endif
-    return 0;
 }
 
 static int ask(Exchange *exchange, const char *path, const char *request, const char *body,
@@ -135,7 +141,8 @@ static int ask(Exchange *exchange, const char *path, const char *request, const 
     int error = connect_to(exchange, path);
     if (error != 0)
         return error;
-    reply->pid = pid_of_listener(exchange->fd);
+    if (!is_ours(exchange->fd, &reply->pid) && *body)
+        return -EPERM; /* there may be a token in it */
     error = send_all(exchange, request, strlen(request));
     if (error == 0)
         error = send_all(exchange, body, strlen(body));
@@ -182,6 +189,8 @@ void control_client_explain(Text *text, const char *path, int error, const Contr
         text_printf(text, "no daemon runs on %s; start it with: sparkbouncer run", path);
     else if (error == -EACCES || (error == 0 && reply->status == 403))
         text_printf(text, "the daemon on %s answers only its own user and root", path);
+    else if (error == -EPERM)
+        text_printf(text, "what listens on %s belongs to another user and gets no token", path);
     else if (error == -ETIMEDOUT)
         text_printf(text, "the daemon on %s does not answer", path);
     else if (error == -EPROTO)

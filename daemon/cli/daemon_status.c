@@ -78,8 +78,13 @@ const json_t *daemon_status_profile(const json_t *document, const char *name)
 void daemon_status_append_names(Text *text, const json_t *document)
 {
     const json_t *profiles = json_object_get(document, "profiles");
+    const char *separator = "";
     for (size_t i = 0; i < json_array_size(profiles); i++) {
-        const char *name = daemon_status_text(json_array_get(profiles, i), "name");
-        text_printf(text, "%s%s", i > 0 ? ", " : "", name ? name : "?");
+        const json_t *profile = json_array_get(profiles, i);
+        const char *name = daemon_status_text(profile, "name");
+        if (!name || json_is_true(json_object_get(profile, "is_guest")))
+            continue;
+        text_printf(text, "%s%s", separator, name);
+        separator = ", ";
     }
 }

@@ -22,7 +22,7 @@ const char *daemon_status_address(const json_t *document);
 unsigned daemon_address_port(const char *address);
 /* The profile of that name; of `name` NULL: the default one. Borrowed; NULL when there is none. */
 const json_t *daemon_status_profile(const json_t *document, const char *name);
-/* "dev, prod" */
+/* "dev, prod"; not those of guests, which are secret. */
 void daemon_status_append_names(Text *text, const json_t *document);
 /* The string of that key; NULL when there is none or it is empty. */
 const char *daemon_status_text(const json_t *object, const char *key);

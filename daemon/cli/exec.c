@@ -18,11 +18,13 @@ typedef struct Plan {
     Project project;
     char *remote;            /* SPARK_REMOTE; NULL: local Spark */
     const char *sdk_profile; /* DATABRICKS_CONFIG_PROFILE for the program; NULL: as it is */
+    char *control_socket;
     ChildEnvironment child;
 } Plan;
 
 static void plan_deinit(Plan *plan)
 {
+    free(plan->control_socket);
     project_deinit(&plan->project);
     free(plan->remote);
     child_environment_deinit(&plan->child);
@@ -85,7 +87,7 @@ static int check_profile(Plan *plan, const json_t *document)
 }
 
 /* Fills `remote` from what the daemon says of itself. */
-static int reach_daemon(Plan *plan, const char *control_socket, const json_t *document)
+static int reach_daemon(Plan *plan, const json_t *document)
 {
     const char *address = daemon_status_address(document), *profile = plan->project.profile;
     _cleanup_(text_deinit) Text reason = TEXT_NULL;
@@ -97,7 +99,7 @@ static int reach_daemon(Plan *plan, const char *control_socket, const json_t *do
         return CLI_USAGE;
     }
     if (plan->project.guest_host) {
-        guest = guest_register(control_socket, &plan->project, &reason);
+        guest = guest_register(plan->control_socket, &plan->project, &reason);
         profile = guest;
     } else {
         code = check_profile(plan, document);
@@ -128,19 +130,19 @@ static void consult_settings(Plan *plan, const SettingsSource *source)
 static int find_daemon(Plan *plan)
 {
     SettingsSource source = options_source(plan->options);
-    _cleanup_(mem_freep) char *control_socket = settings_control_socket(&source);
+    plan->control_socket = settings_control_socket(&source);
     _cleanup_(text_deinit) Text reason = TEXT_NULL;
     _cleanup_(daemon_status_release) json_t *document = NULL;
     bool started = false;
-    if (launcher_ensure_daemon(plan->options, control_socket, &started, &reason) != 0 ||
-        daemon_status_fetch(control_socket, &document, &reason) != 0) {
+    if (launcher_ensure_daemon(plan->options, plan->control_socket, &started, &reason) != 0 ||
+        daemon_status_fetch(plan->control_socket, &document, &reason) != 0) {
         report_error("%s", text_string(&reason));
         return CLI_FAILED;
     }
     if (started)
         (void)fputs("started a daemon in the background; it ends with: sparkbouncer stop\n", stderr);
     consult_settings(plan, &source);
-    return reach_daemon(plan, control_socket, document);
+    return reach_daemon(plan, document);
 }
 
 /* ---- both commands */
@@ -156,6 +158,9 @@ static void fill_overrides(Plan *plan)
         child_environment_set(child, plan->environment, "DATABRICKS_PROFILE", options->profile);
     if (options->cluster)
         child_environment_set(child, plan->environment, "SPARK_CONNECT_CLUSTER_ID", options->cluster);
+    /* Where flags say which daemon: the commands and the helper for Python find it too. */
+    if (plan->control_socket && (options->config_file || options->n_flags > 0))
+        child_environment_set(child, plan->environment, "SPARKBOUNCER_CONTROL_SOCKET", plan->control_socket);
     if (options->local)
         child_environment_set(child, plan->environment, "USE_SPARK_CONNECT", "false");
 }

@@ -31,6 +31,7 @@ typedef struct Session {
     char user_id[SESSION_USER_SIZE];
     char session_id[SESSION_ID_SIZE];
     char server_side_session_id[SESSION_ID_SIZE]; /* empty: not known yet */
+    char upstream_id[SESSION_ID_SIZE];            /* at the server, where that is another one; else empty */
     char name[SESSION_NAME_SIZE];                 /* of the named session that it shares; empty: none */
     bool is_clone;         /* made by CloneSession out of a named one: a session of its own */
     const void *target;    /* what its calls are routed to when they do not say; set by the relay */

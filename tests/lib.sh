@@ -110,7 +110,7 @@ ensure_packages() {
 DAEMON_PACKAGES=(build-essential=cmd:cc pkg-config=cmd:pkg-config cmake=cmd:cmake ninja-build=cmd:ninja
     libuv1-dev=pc:libuv libnghttp2-dev=pc:libnghttp2 libssl-dev=pc:openssl libprotobuf-c-dev=pc:libprotobuf-c
     protobuf-c-compiler=cmd:protoc-c libinih-dev=pc:inih libjansson-dev=pc:jansson
-    libmicrohttpd-dev=pc:libmicrohttpd libsystemd-dev=pc:libsystemd)
+    libmicrohttpd-dev=pc:libmicrohttpd libcurl4-openssl-dev=pc:libcurl libsystemd-dev=pc:libsystemd)
 TEST_PACKAGES=(check=pc:check libgrpc-dev=pc:grpc clang=cmd:clang)
 PYTHON_PACKAGES=(python3=cmd:python3 python3-venv=venv)
 JAVA_PACKAGES=(openjdk-17-jre-headless=java:17)

@@ -32,6 +32,8 @@ static const Symbol SYMBOLS[] = {
     SYMBOL(add_response_header),
     SYMBOL(queue_response),
     SYMBOL(destroy_response),
+    SYMBOL(suspend_connection),
+    SYMBOL(resume_connection),
 };
 
 static bool find_symbols(Microhttpd *library)

@@ -103,15 +103,16 @@ static void add_connections(json_t *document, const Upstream *upstream)
     (void)json_object_set_new(document, "connections", connections);
 }
 
-static json_t *profile_document(const Relay *relay, size_t i)
+static json_t *profile_document(const Relay *relay, const Destination *destination)
 {
-    const ProfileSettings *profile = &relay->settings->profiles[i];
-    const Upstream *upstream = relay->upstreams[i];
-    const char *problem = relay->problems[i] ? relay->problems[i] : profile->problem;
+    const ProfileSettings *profile = destination->profile;
+    const Upstream *upstream = destination->upstream;
+    const char *problem = destination->problem ? destination->problem : profile->problem;
     const char *default_name = relay->settings->default_profile;
     json_t *document = json_object();
     add_text(document, "name", profile->name);
     add_boolean(document, "is_default", default_name && strcmp(default_name, profile->name) == 0);
+    add_boolean(document, "is_guest", destination->is_guest);
     add_text(document, "host", profile->host);
     add_count(document, "port", profile->port);
     add_boolean(document, "tls", profile->use_tls);
@@ -128,20 +129,33 @@ static json_t *profile_document(const Relay *relay, size_t i)
 static json_t *profiles_document(const Relay *relay)
 {
     json_t *profiles = json_array();
-    for (size_t i = 0; i < relay->settings->n_profiles; i++)
-        (void)json_array_append_new(profiles, profile_document(relay, i));
+    list_for_each(link, &relay->destinations.list)
+    {
+        const Destination *destination = container_of(link, Destination, link);
+        if (destination->profile)
+            (void)json_array_append_new(profiles, profile_document(relay, destination));
+    }
     return profiles;
 }
 
 /* ---- sessions */
 
+/* Never the name of a guest, which is a secret. */
+static const char *profile_label(const Destination *destination)
+{
+    if (!destination)
+        return NULL;
+    if (destination->profile)
+        return destination->profile->name;
+    return destination->is_guest ? "(a guest that is gone)" : destination->name;
+}
+
 static json_t *session_document(const Session *session, uint64_t now_ns)
 {
-    const Upstream *upstream = session->target;
     json_t *document = json_object();
     add_text(document, "session_id", session->session_id);
     add_text(document, "user_id", session->user_id);
-    add_text(document, "profile", upstream ? upstream->profile->name : NULL);
+    add_text(document, "profile", profile_label(session->target));
     (void)json_object_set_new(document, "owner_uid",
                               session->owner == SESSION_OWNER_UNKNOWN ? json_null()
                                                                       : json_integer(session->owner));

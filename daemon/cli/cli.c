@@ -50,6 +50,11 @@ const Command COMMANDS[] = {
      "No new calls are taken, running ones may end, for drain_timeout at the most; then\n"
      "the daemon ends, for which this command waits. Called a second time meanwhile, it\n"
      "ends the calls at once.\n"},
+    {"reload", "Let the daemon read its configuration anew", "[--json]", OPTIONS_SOCKET | OPTIONS_JSON,
+     command_reload,
+     "Running calls go on as they are; profiles that have changed get new connections.\n"
+     "The daemon does so by itself when config.ini, ~/.databrickscfg or a token_file\n"
+     "changes. Exit code 2 when something is wrong with them: then all stays as it was.\n"},
     {"version", "Show the versions of the daemon and its libraries", "[--json]", OPTIONS_JSON,
      command_version, "Each library as it is loaded, and as it was when this was built.\n"},
     {"help", "Explain a command: sparkbouncer help run", "[COMMAND]", OPTIONS_ARGUMENT, command_help,

@@ -40,6 +40,7 @@ int command_exec(const Cli *cli);
 int command_env(const Cli *cli);
 int command_profiles(const Cli *cli);
 int command_doctor(const Cli *cli);
+int command_reload(const Cli *cli);
 int command_version(const Cli *cli);
 int command_help(const Cli *cli);
 

@@ -1,11 +1,13 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "conf/auth_attribute.h"
 #include "conf/file.h"
 #include "conf/loader.h"
 #include "conf/suggestion.h"
 
 #define DAEMON_SECTION "sparkbouncer"
+#define SYSTEM_CONFIG  "/etc/sparkbouncer/config.ini"
 
 void loader_check_flags(Loader *loader)
 {
@@ -103,6 +105,15 @@ static void check_entry(Loader *loader, const IniSection *section, ConfigSection
                            entry->key, section->name);
 }
 
+static bool holds_secret(const IniSection *section)
+{
+    const IniEntry *upstream = ini_section_find(section, "upstream");
+    for (size_t i = 0; i < N_AUTH_ATTRIBUTES; i++)
+        if (AUTH_ATTRIBUTES[i].is_secret && ini_section_find(section, AUTH_ATTRIBUTES[i].name))
+            return true;
+    return upstream && strstr(upstream->value, "token=");
+}
+
 static bool check_section(Loader *loader, const IniSection *section)
 {
     bool is_profile = config_profile_name(section) != NULL;
@@ -112,9 +123,7 @@ static bool check_section(Loader *loader, const IniSection *section)
     }
     for (size_t i = 0; i < section->n_entries; i++)
         check_entry(loader, section, is_profile ? CONFIG_PROFILE : CONFIG_SPARKBOUNCER, &section->entries[i]);
-    const IniEntry *upstream = ini_section_find(section, "upstream");
-    return is_profile &&
-           (ini_section_find(section, "token") || (upstream && strstr(upstream->value, "token=")));
+    return is_profile && holds_secret(section);
 }
 
 static char *join_path(const char *directory, const char *name)
@@ -141,11 +150,15 @@ static int open_config(Loader *loader)
     _cleanup_(mem_freep) char *user = chosen ? NULL : user_config_path(loader->source->environment);
     int r = INI_DOCUMENT_MISSING;
     if (chosen || user)
+        loader_note_file(loader, chosen ? chosen : user);
+    if (!chosen)
+        loader_note_file(loader, SYSTEM_CONFIG);
+    if (chosen || user)
         r = ini_document_load(&loader->config, chosen ? chosen : user, &OPTIONS, loader->problems);
     if (r == INI_DOCUMENT_MISSING && chosen)
         problems_add_error(loader->problems, "--config %s: there is no such file", chosen);
     else if (r == INI_DOCUMENT_MISSING)
-        r = ini_document_load(&loader->config, "/etc/sparkbouncer/config.ini", &OPTIONS, loader->problems);
+        r = ini_document_load(&loader->config, SYSTEM_CONFIG, &OPTIONS, loader->problems);
     return r;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/listen.h"
 #include "conf/settings.h"
@@ -148,11 +149,44 @@ static int store_path(void *target, const ConfigKey *key, const char *text, Envi
     return -EINVAL;
 }
 
+static int store_session(void *target, const ConfigKey *key, const char *text, Environment environment,
+                         Text *complaint)
+{
+    char **session = field(target, key);
+    (void)environment;
+    if (!value_is_session_name(text, strlen(text))) {
+        text_printf(complaint, "a name takes letters, digits, '.', '_' and '-', at most %d of them",
+                    VALUE_SESSION_NAME_MAX);
+        return -EINVAL;
+    }
+    free(*session);
+    *session = mem_copy_string(text);
+    return 0;
+}
+
 static int store_listens(void *target, const ConfigKey *key, const char *text, Environment environment,
                          Text *complaint)
 {
     (void)key;
     return listen_parse_list(target, text, environment, complaint);
+}
+
+static int store_proxy(void *target, const ConfigKey *key, const char *text, Environment environment,
+                       Text *complaint)
+{
+    static const char *const SCHEMES[] = {"http://", "https://", "socks5://", "socks5h://"};
+    char **proxy = field(target, key);
+    (void)environment;
+    for (size_t i = 0; i < sizeof SCHEMES / sizeof SCHEMES[0]; i++) {
+        size_t length = strlen(SCHEMES[i]);
+        if (strncasecmp(text, SCHEMES[i], length) != 0 || strchr("/:", text[length]) || strpbrk(text, " \t"))
+            continue;
+        free(*proxy);
+        *proxy = mem_copy_string(text);
+        return 0;
+    }
+    text_append(complaint, "write http://HOST:PORT, or https, socks5 or socks5h");
+    return -EINVAL;
 }
 
 const ConfigType CONFIG_BOOLEAN = {.name = "yes or no", .store = store_boolean};
@@ -166,9 +200,15 @@ const ConfigType CONFIG_LOG_FORMAT = {.name = "auto, text, json or journal", .st
 const ConfigType CONFIG_LOG_CALLS = {.name = "off, info or debug", .store = store_log_calls};
 const ConfigType CONFIG_CLUSTER_CHOICE = {.name = "profile or client", .store = store_cluster_choice};
 const ConfigType CONFIG_PATH = {.name = "path", .is_free = true, .store = store_path};
+const ConfigType CONFIG_SESSION = {.name = "name", .store = store_session};
 const ConfigType CONFIG_LISTENS = {.name = "addresses", .store = store_listens};
 const ConfigType CONFIG_NAME = {.name = "name", .is_free = true};
 const ConfigType CONFIG_FILE = {.name = "path", .is_free = true};
 const ConfigType CONFIG_HOST = {.name = "https:// address"};
 const ConfigType CONFIG_SECRET = {.name = "text", .is_free = true, .is_secret = true};
 const ConfigType CONFIG_URL = {.name = "sc:// address", .is_free = true, .is_secret = true};
+const ConfigType CONFIG_TEXT = {.name = "text", .is_free = true};
+const ConfigType CONFIG_TRUTH = {.name = "yes or no"};
+const ConfigType CONFIG_HIDDEN_URL = {.name = "http:// address", .is_secret = true};
+const ConfigType CONFIG_COMMAND = {.name = "command", .is_secret = true};
+const ConfigType CONFIG_PROXY = {.name = "address", .is_secret = true, .store = store_proxy};

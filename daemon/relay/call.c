@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/named_call.h"
 #include "relay/release.h"
 
 #define MAX_SPARE_CALLS     64
@@ -54,6 +55,8 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
         stream_consume(stream, length); /* nobody wants it any more */
         return;
     }
+    if (call->named)
+        session_patch_apply(&call->named->request, (uint8_t *)(uintptr_t)bytes, length);
     stream_queue(&call->to_upstream, bytes, length, block);
     request_bytes_received(call, bytes, length);
 }
@@ -140,6 +143,8 @@ static Call *call_take(Relay *relay)
     call->started_ns = relay->http2.now_ns;
     message_watch_reset(&call->request);
     message_watch_reset(&call->response);
+    resume_reset(&call->resume);
+    call->request_is_kept = true;
     call->to_upstream.source = &call->from_client;
     call->from_client.source = &call->to_upstream;
     call->to_upstream.kept = &call->kept;
@@ -162,7 +167,7 @@ Call *call_new_own(Relay *relay, Upstream *upstream, Session *session, const Met
     call->from_client.received_headers = *headers;
     *headers = empty;
     call->method = method;
-    call->upstream = upstream;
+    call->upstream = upstream_ref(upstream);
     call->session = session ? session_ref(session) : NULL;
     call->from_client.ended = true;
     call->to_upstream.output_ends = true;
@@ -178,6 +183,7 @@ static void call_destroy(Call *call)
     stream_deinit(&call->from_client);
     stream_deinit(&call->to_upstream);
     header_list_deinit(&call->request_headers);
+    header_list_deinit(&call->response_headers);
     header_list_deinit(&call->answer);
     free(call);
 }
@@ -198,18 +204,23 @@ static void call_recycle(Call *call)
     stream_clear(&call->to_upstream);
     piece_queue_deinit(&call->kept);
     header_list_clear(&call->request_headers);
+    header_list_clear(&call->response_headers);
     header_list_clear(&call->answer);
     free(call->answer_text);
     call->answer_text = NULL;
     call->credential = credential_unref(call->credential);
+    free(call->named);
+    call->named = NULL;
     call->method = NULL;
     call->release = NULL;
     call->path = NULL;
-    call->upstream = NULL;
+    call->upstream = upstream_unref(call->upstream);
     call->client_deadline_ns = call->sent_ns = call->upstream_ended_ns = 0;
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;
+    call->broken_since_ns = 0;
     call->response_started = call->is_draining_body = call->is_bulk = false;
+    call->reattaches = call->knows_server_session = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)
         list_append(&relay->spare_calls, &call->link);
     else
@@ -246,8 +257,7 @@ void call_finish(Call *call)
     Relay *relay = call->relay;
     if (call->state == CALL_ENDED)
         return;
-    if (call->state == CALL_WAITING)
-        upstream_stop_waiting(call->upstream, &call->waiter);
+    call_stop_waiting(call);
     call_set_state(call, CALL_ENDED);
     deadline_clear(&relay->deadlines, &call->deadline);
     relay->counts.n_calls++;
@@ -256,6 +266,9 @@ void call_finish(Call *call)
     relay->counts.bytes_to_servers += call->bytes_from_client;
     call_log(call);
     release_call_ended(call);
+    if (call->operation)
+        call->operation->streaming = NULL;
+    call->operation = NULL;
     if (call->method && call->method->id == METHOD_RELEASE_SESSION && call->status == STATUS_OK)
         registry_forget(&relay->registry, call->session);
     call->session = session_unref(call->session);

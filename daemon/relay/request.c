@@ -7,6 +7,7 @@
 #include "relay/call.h"
 #include "relay/header_kind.h"
 #include "relay/health.h"
+#include "relay/named_call.h"
 #include "relay/release.h"
 #include "relay/route.h"
 
@@ -41,6 +42,12 @@ static bool add_forwarded(Call *call, const Header *header)
     switch (header_kind(header->name, header->name_length)) {
     case HEADER_KIND_AUTHORITY: add_text(headers, ":authority", upstream->authority); return false;
     case HEADER_KIND_SCHEME: add_text(headers, ":scheme", upstream->tls ? "https" : "http"); return false;
+    case HEADER_KIND_PATH:
+        if (call->reattaches)
+            add_text(headers, ":path", method_get(METHOD_REATTACH_EXECUTE)->path);
+        else
+            header_list_add(headers, forwarded);
+        return false;
     case HEADER_KIND_TIMEOUT:
         if (call->client_deadline_ns)
             add_timeout(call);
@@ -51,7 +58,8 @@ static bool add_forwarded(Call *call, const Header *header)
         header_list_add(headers, forwarded);
         return true;
     case HEADER_KIND_CONSUMED:
-    case HEADER_KIND_PROFILE: return false;
+    case HEADER_KIND_PROFILE:
+    case HEADER_KIND_SESSION: return false;
     case HEADER_KIND_OTHER: header_list_add(headers, forwarded); return false;
     }
     return false;
@@ -102,8 +110,9 @@ static void use_session(Call *call)
     const char *user_id = envelope_text(envelope, ENVELOPE_USER_ID);
     if (!session_id)
         return;
-    Session *session = registry_use(&call->relay->registry, client_owner(call->client),
-                                    user_id ? user_id : "", session_id, call->upstream, call->started_ns);
+    Session *session =
+        registry_use(&call->relay->registry, client_owner(call->client), user_id ? user_id : "", session_id,
+                     call->upstream->destination, call->started_ns);
     if (session)
         call->session = session_ref(session);
 }
@@ -117,13 +126,13 @@ static const char *profile_of_session(const Call *call)
     const Session *session = session_id ? registry_find(&call->relay->registry, client_owner(call->client),
                                                         user_id ? user_id : "", session_id)
                                         : NULL;
-    const Upstream *upstream = session ? session->target : NULL;
-    return upstream ? upstream->profile->name : NULL;
+    const Destination *destination = session ? session->target : NULL;
+    return destination ? destination->name : NULL;
 }
 
 static bool choose_upstream(Call *call)
 {
-    char wish[PROFILE_NAME_SIZE];
+    char wish[PROFILE_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
     RouteFacts facts = {
         .listener_profile = call->client->profile,
         .header_profile = wished_profile(call, wish, sizeof wish),
@@ -145,11 +154,15 @@ static bool choose_upstream(Call *call)
         call_fail(call, STATUS_PERMISSION_DENIED, &(StatusDetails){.reason = "PROFILE_IS_FIXED"},
                   "sparkbouncer: this address serves profile %s only, not %s; use another address, or drop "
                   "x-profile",
-                  facts.listener_profile, facts.header_profile);
+                  facts.listener_profile, relay_profile_label(facts.header_profile, label));
         return false;
     }
-    call->upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
-    if (!call->upstream && is_unknown)
+    Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
+    call->upstream = upstream ? upstream_ref(upstream) : NULL;
+    if (!call->upstream && is_unknown && problem)
+        call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"}, "sparkbouncer: %s",
+                  problem);
+    else if (!call->upstream && is_unknown)
         call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"},
                   "sparkbouncer: there is no profile %s; see 'sparkbouncer check' for those there are", name);
     else if (!call->upstream)
@@ -158,13 +171,47 @@ static bool choose_upstream(Call *call)
     return call->upstream != NULL;
 }
 
+/* The newest call that brings an operation's results takes over from an older one, which then no longer
+ * tries to go on by itself: the server has room for one. */
+static void take_over(Call *call, Operation *operation)
+{
+    Call *older = operation->streaming;
+    operation->streaming = call;
+    call->operation = operation;
+    if (!older || older == call)
+        return;
+    older->operation = NULL;
+    resume_reset(&older->resume);
+    if (older->state == CALL_WAITING && older->broken_since_ns)
+        call_fail(older, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "REATTACHED_ELSEWHERE"},
+                  "sparkbouncer: another call of the client has taken over the results of this operation");
+}
+
+/* A call whose results can be had again is known by session, user and operation, all of them whole. */
+static bool is_reattachable(const Call *call)
+{
+    const Envelope *envelope = &call->request.envelope;
+    const EnvelopeText *user = &envelope->texts[ENVELOPE_USER_ID];
+    bool user_is_whole = !user->is_present || user->length == 0 || envelope_text(envelope, ENVELOPE_USER_ID);
+    return user_is_whole && call->session && call->operation &&
+           (call->method->id == METHOD_REATTACH_EXECUTE || envelope->flags[ENVELOPE_REATTACHABLE]);
+}
+
 static void register_operation(Call *call)
 {
-    const char *operation_id = envelope_text(&call->request.envelope, ENVELOPE_OPERATION_ID);
+    const Envelope *envelope = &call->request.envelope;
+    const char *operation_id = envelope_text(envelope, ENVELOPE_OPERATION_ID);
     bool begins = call->method &&
                   (call->method->id == METHOD_EXECUTE_PLAN || call->method->id == METHOD_REATTACH_EXECUTE);
-    if (begins && call->session && operation_id)
-        (void)registry_use_operation(&call->relay->registry, call->session, operation_id);
+    if (!begins || !call->session || !operation_id)
+        return;
+    Operation *operation = registry_use_operation(&call->relay->registry, call->session, operation_id);
+    if (operation)
+        take_over(call, operation);
+    if (is_reattachable(call) && call->bytes_to_client == 0)
+        resume_begin(&call->resume, call->method->id == METHOD_REATTACH_EXECUTE
+                                        ? envelope_text(envelope, ENVELOPE_RESPONSE_ID)
+                                        : NULL);
 }
 
 static void route(Call *call)
@@ -172,6 +219,8 @@ static void route(Call *call)
     if (!choose_upstream(call))
         return;
     use_session(call);
+    if (named_call_begin(call))
+        return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
         return;
     call_dispatch(call);
@@ -254,6 +303,12 @@ void request_headers_received(Call *call)
         route(call);
 }
 
+/* Those that may be answered or changed here. All of them are short. */
+static bool is_needed_whole(MethodId id)
+{
+    return id == METHOD_RELEASE_EXECUTE || id == METHOD_RELEASE_SESSION || id == METHOD_INTERRUPT;
+}
+
 /* Whether the message tells enough to send it on: most need session and user, a few are answered here whole.
  */
 static bool is_known_enough(const Call *call, bool message_is_complete)
@@ -264,17 +319,14 @@ static bool is_known_enough(const Call *call, bool message_is_complete)
     bool is_readable = watch->is_scanning || watch->framing.n_prefix < FRAMING_PREFIX_SIZE;
     if (!is_readable || call->bytes_from_client > HOLD_LIMIT)
         return true;
-    return call->method->id != METHOD_RELEASE_EXECUTE &&
-           watch->envelope.texts[ENVELOPE_SESSION_ID].is_present &&
+    return !is_needed_whole(call->method->id) && watch->envelope.texts[ENVELOPE_SESSION_ID].is_present &&
            watch->envelope.texts[ENVELOPE_USER_ID].is_present;
 }
 
 void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
 {
-    if (call->to_upstream.kept && call->bytes_from_client > CALL_KEEP_LIMIT) {
-        call->to_upstream.kept = NULL;
-        piece_queue_deinit(&call->kept);
-    }
+    if (call->request_is_kept && call->bytes_from_client > CALL_KEEP_LIMIT)
+        call_forget_request(call);
     if (!call->method) {
         if (call->state == CALL_HOLDING)
             health_bytes_received(call, bytes, length);

@@ -24,6 +24,7 @@ import release_cases  # noqa: F401
 import fault_cases  # noqa: F401
 import lifecycle_cases  # noqa: F401
 import tls_cases  # noqa: F401
+import reload_cases  # noqa: F401
 import cli_cases  # noqa: F401
 
 NOT_COMPARED = ("case", "seconds")

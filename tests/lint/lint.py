@@ -44,8 +44,9 @@ ADMIN_FOR_CLI = re.compile(r"admin/(control_)?client\.h")
 # System headers by the folders (or files) that may include them.
 PRIVATE_HEADERS = {
     r"nghttp2/": ("http2/", "cli/version.c"),
-    r"openssl/": ("http2/", "cli/version.c", "cli/doctor_network.c"),
+    r"openssl/": ("http2/", "base/uuid.c", "auth/jwt.c", "cli/version.c", "cli/doctor_network.c"),
     r"microhttpd\.h": ("admin/",),
+    r"curl/": ("auth/",),
     r"ini\.h": ("conf/",),
     r"systemd/": ("daemon.c", "admin/service.c", "front/"),
 }
@@ -54,7 +55,7 @@ PURE = ("rpc/", "spark/")
 IMPURE_HEADERS = re.compile(r"uv\.h|sys/socket\.h|netinet/|netdb\.h|sys/epoll\.h|pthread\.h|unistd\.h|fcntl\.h")
 
 # Where the bytes of a secret may be taken out of it: where they go onto the wire, and its own implementation.
-MAY_REVEAL = ("base/secret.c", "base/secret.h", "auth/credential.c", "cli/guest.c", "cli/doctor_calls.c")
+MAY_REVEAL = ("base/secret.c", "base/secret.h", "auth/credential.c", "auth/basic.c", "auth/form.c", "auth/https.c", "auth/jwt.c", "auth/mint_google.c", "cli/guest.c", "cli/doctor_calls.c")
 
 MAX_FILE_LINES = 900
 MAX_FUNCTION_LINES = 100

@@ -187,7 +187,8 @@ static void append_row(Text *text, const json_t *row)
     text_append(text, json_is_true(json_object_get(row, "is_default")) ? "*  " : "  ");
     table_append_plain(text, host ? host : "-");
     text_append(text, "\n");
-    text_append(&login, auth ? auth : problem ? "" : "no login");
+    bool is_known = json_is_object(json_object_get(row, "credential"));
+    text_append(&login, auth ? auth : is_known ? "no login" : "");
     if (user)
         text_printf(&login, ", user %s", user);
     append_token(&login, row);

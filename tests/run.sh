@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
-#   tests/run.sh --only PART    one of: build lint unit ring h2spec e2e (can be given more than once)
+#   tests/run.sh --only PART    one of: build lint unit ring workspace h2spec e2e (can be given more than once)
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
 set -euo pipefail
@@ -11,11 +11,11 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring h2spec e2e)
+PARTS=(build lint unit ring workspace h2spec e2e)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-        --quick) WANTED+=(build lint unit ring h2spec) && shift ;;
+        --quick) WANTED+=(build lint unit ring workspace h2spec) && shift ;;
         --only) WANTED+=("${2:?--only needs one of: ${PARTS[*]}}") && shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" && exit 0 ;;
         *) die "unknown argument $1 (see --help)" ;;
@@ -128,8 +128,13 @@ step "install what is missing"
 ensure_packages "${DAEMON_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${PYTHON_PACKAGES[@]}" || die "cannot build without these packages"
 # Without them only their own part is skipped, which then says so.
 ensure_packages clang-format-14=cmd:clang-format-14 shellcheck=cmd:shellcheck || true
-if wanted ring || wanted e2e; then
+if wanted ring || wanted workspace || wanted e2e; then
     ensure_pyspark || die "no PySpark to test with"
+fi
+if wanted workspace; then
+    # What cannot be installed is skipped, and named.
+    ensure_venv "$BUILD/venvs/envoy" "${ENVOY_REQUIREMENTS[@]}" || true
+    ensure_venv "$BUILD/venvs/sdk" "${SDK_REQUIREMENTS[@]}" || true
 fi
 step_done
 
@@ -151,6 +156,10 @@ if wanted ring; then
         run_part "ring-$kind" 420 "$BUILD/venv/bin/python" tests/fake/ring.py --build "$PROGRAMS" --daemon "$daemon"
         run_part "attack-$kind" 300 "$BUILD/venv/bin/python" tests/fake/attack.py --build "$PROGRAMS" --daemon "$daemon"
     done
+fi
+if wanted workspace; then
+    run_part workspace 240 "$BUILD/venv/bin/python" tests/fake/workspace/test_workspace.py --build "$PROGRAMS" \
+        --sdk "$BUILD/venvs/sdk/bin/python"
 fi
 if wanted h2spec; then
     run_part h2spec 420 tests/e2e/h2spec.sh "$RELEASE" "$PROGRAMS/tests/fake/raw-server"

@@ -55,3 +55,8 @@ class AzureCli(Tool):
     """login: ok, none, lapsed, hang. identity: person, service-principal, managed-identity. is_old: no expires_on."""
     name, script = "az", "azure_cli.py"
     behaviour = {"identity": "person", "tenant": TENANT, "subscription": "5ub", "is_old": False}
+
+
+class Vault(Tool):
+    """A company's own program for `exec`: prints JSON with expires_on. login: ok, none, hang."""
+    name, script = "vault", "vault.py"

@@ -43,7 +43,8 @@ class Bouncer:
         self.environ = {"PATH": f"{self.folder}:/usr/bin:/bin", "SCENARIO_OIDC_TOKEN": workspace.mint("foreign", subject="environment"),
                         "ACTIONS_ID_TOKEN_REQUEST_URL": workspace.github_url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": GITHUB_TOKEN}
         self.main = {"listen": "127.0.0.1:0", "profile": "pat", "log_level": "debug", "log_calls": "debug",
-                     "control_socket": os.path.join(self.folder, "control")}
+                     "control_socket": os.path.join(self.folder, "control"),
+                     "databricks_config_file": self.write_databrickscfg()}
         self.profiles = {name: keys for name, keys in self._profiles().items() if not names or name in (*names, "pat")}
         self.daemon = None
 
@@ -52,7 +53,7 @@ class Bouncer:
             "pat": {"token": PAT},
             "pat-file": {"token_file": self.token_file},
             "m2m": {"auth_type": "oauth-m2m", "client_id": CLIENT, "client_secret": SECRET},
-            "cli": {"auth_type": "databricks-cli", "databricks_cli_path": self.cli.path},
+            "cli": {"databricks_cli_path": self.cli.path},
             "env-oidc": {"auth_type": "env-oidc", "oidc_token_env": "SCENARIO_OIDC_TOKEN"},
             "file-oidc": {"auth_type": "file-oidc", "oidc_token_filepath": self.oidc_file},
             "github": {"auth_type": "github-oidc", "client_id": CLIENT},
@@ -68,6 +69,12 @@ class Bouncer:
         for keys in profiles.values():
             self.at_workspace(keys)
         return profiles
+
+    def write_databrickscfg(self):
+        """What a person has from `databricks auth login`: the CLI is asked for a profile that it knows itself."""
+        path = os.path.join(self.folder, "databrickscfg")
+        self.write(path, f"[cli]\nhost = {self.workspace.host}\nauth_type = databricks-cli")
+        return path
 
     def at_workspace(self, keys):
         for key, value in {"host": self.workspace.host, "cluster_id": CLUSTER, "ca_file": self.workspace.ca}.items():

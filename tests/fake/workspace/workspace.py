@@ -31,6 +31,8 @@ SETTINGS = {
 
 
 class Fault:
+    """`drop`: no answer. On the front's own port Envoy makes a 503 of that; on the local one the connection ends."""
+
     def __init__(self, place, times=1, status=500, body=None, refusal=None, form=None, drop=False):
         self.place, self.times, self.status, self.refusal, self.form, self.drop = place, times, status, refusal, form, drop
         self.body = {"error_code": "INTERNAL_ERROR", "message": "a fault that the test asked for"} if body is None else body

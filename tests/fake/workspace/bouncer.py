@@ -183,6 +183,8 @@ class Loop:
         self.thread.join(CALL_LIMIT_S)
         return self.failed
 
+    close = stop  # at the latest when the case ends, before its client
+
 
 def ask_until(client, is_it, what, limit=20):
     """Calls until the answer is the awaited one; the last answer."""

@@ -1,5 +1,6 @@
 """The HTTP servers behind Envoy and beside it: verdicts and refusals, REST, the local metadata services, control."""
 
+import contextlib
 import dataclasses
 import email.utils
 import json
@@ -16,6 +17,7 @@ from tokens import KINDS
 VERDICT = "x-fake-workspace-verdict"
 AUTHORIZE = "/authorize"
 BODY_LIMIT = 1 << 20
+REQUEST_PAUSE_S, LINGER_S = 0.5, 2.0
 SPARK = "/spark.connect.SparkConnectService/"
 
 
@@ -105,6 +107,7 @@ def session_of(body):
 
 class Front(Handler):
     """What Envoy asks (may this call pass?), where it sends those that may not, and all that is not gRPC."""
+    has_request = False  # read to its end
 
     def respond(self):
         if self.path.startswith(AUTHORIZE):
@@ -124,20 +127,21 @@ class Front(Handler):
         self.reply(200, {VERDICT: verdict})
 
     def _refuse(self):
+        """Answered once the request is there: an answer that overtakes it ends in a reset stream, which gRPC's own client
+        has been seen to take for OK. Of a stream that waits for its answer what comes at once."""
+        self.close_connection = True
+        self._await_request(REQUEST_PAUSE_S)
         words = dict(urllib.parse.parse_qsl(self.headers[VERDICT], keep_blank_values=True))
         self.reply(*refusals.respond(**words))
-        self.close_connection = True
-        self._drain()
+        self._await_request(LINGER_S)
 
-    def _drain(self):
-        """What the client still sends is read: a connection closed before that would lose the answer."""
-        self.connection.settimeout(2)
-        try:
-            self.connection.shutdown(socket.SHUT_WR)
-            while self.connection.recv(65536):
-                pass
-        except OSError:
-            pass
+    def _await_request(self, pause):
+        """Reads and forgets, until the end or until nothing has come for a while."""
+        self.connection.settimeout(pause)
+        with contextlib.suppress(OSError, ValueError):
+            if not self.has_request:
+                self.read_body()
+                self.has_request = True
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = respond
 
@@ -182,11 +186,12 @@ class Control(Handler):
         self.workspace.set(**values)
 
     def do_reset(self):
-        """As it was at the start but for tokens and counters."""
+        """As it was at the start but for counters and clusters; no token is known any more."""
         from workspace import SETTINGS
         with self.workspace.lock:
             self.workspace.settings = dict(SETTINGS)
             self.workspace.faults.clear()
+        self.workspace.tokens.clear()
         self.workspace.clock.offset = 0.0
 
     def do_clock(self, offset):

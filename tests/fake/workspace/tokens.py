@@ -61,6 +61,11 @@ class Tokens:
         self.by_value = {}
         self.marker = ""  # text that is part of every token minted, to be looked for where it must not be
 
+    def clear(self):
+        with self.lock:
+            self.by_value.clear()
+        self.marker = ""
+
     def add(self, value, kind, subject="", life=None):
         token = Token(value, kind, subject, None if life is None else self.clock.now() + life)
         with self.lock:

@@ -1,7 +1,7 @@
 """Envoy's configuration: TLS with ALPN, HTTP/2 and HTTP/1.1, and each call's verdict asked for before it passes.
 
-A gRPC request first meets a route to Spark. Before that is taken, ext_authz asks the service; its verdict comes back as a
-request header and the route is chosen anew: to Spark, or to the service, which answers with the refusal. Only calls with
+Before a gRPC request takes its route, ext_authz asks the service; the verdict comes back as a request header, by which the
+route is chosen anew: to Spark, or to the service, which answers with the refusal. Only calls with
 x-databricks-session-id are held until some of their body is there, as only for them it matters.
 """
 
@@ -39,13 +39,16 @@ def _routes():
     to_service = {"cluster": "service", "timeout": "0s"}
     is_refused = {"name": VERDICT, "string_match": {"exact": "allow"}, "invert_match": True,
                   "treat_missing_header_as_empty": False}
+    is_allowed = {"name": VERDICT, "string_match": {"exact": "allow"}}
     with_body = {"check_settings": {"with_request_body": {"max_request_bytes": FIRST_BYTES, "allow_partial_message": True,
                                                           "pack_as_bytes": True}}}
     return [
         {"match": {"prefix": "/", "grpc": {}, "headers": [is_refused]}, "route": to_service},
+        {"match": {"prefix": "/", "grpc": {}, "headers": [is_allowed]}, "route": to_spark, "request_headers_to_remove": [VERDICT]},
+        # As long as there is no verdict; nothing gets to Spark by these.
         {"match": {"prefix": "/", "grpc": {}, "headers": [{"name": "x-databricks-session-id", "present_match": True}]},
-         "route": to_spark, "request_headers_to_remove": [VERDICT], "typed_per_filter_config": _per_route(**with_body)},
-        {"match": {"prefix": "/", "grpc": {}}, "route": to_spark, "request_headers_to_remove": [VERDICT]},
+         "route": to_service, "typed_per_filter_config": _per_route(**with_body)},
+        {"match": {"prefix": "/", "grpc": {}}, "route": to_service},
         {"match": {"prefix": "/"}, "route": to_service, "request_headers_to_remove": [VERDICT],
          "typed_per_filter_config": _per_route(disabled=True)},
     ]

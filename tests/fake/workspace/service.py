@@ -132,7 +132,9 @@ class Front(Handler):
         self.close_connection = True
         self._await_request(REQUEST_PAUSE_S)
         words = dict(urllib.parse.parse_qsl(self.headers[VERDICT], keep_blank_values=True))
-        self.reply(*refusals.respond(**words))
+        status, headers, body = refusals.respond(**words)
+        # Said, so that Envoy sends nothing more on a connection that ends here.
+        self.reply(status, {**headers, "connection": "close"}, body)
         self._await_request(LINGER_S)
 
     def _await_request(self, pause):

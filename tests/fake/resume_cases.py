@@ -1,0 +1,412 @@
+"""Streams that break and go on: the client sees every response once, in order, byte for byte.
+
+Each fault is met twice: by a client that reattaches itself, without the daemon (which shows that the fake ends are
+right), and by one that never does, so that only the daemon can have kept its stream whole.
+"""
+
+import random
+import statistics
+import time
+
+from harness import SPARK, expect, expect_equal
+from registry import proxied
+from resume_line import AUTHORIZATION, Line
+from wire import field, fields
+
+UNAVAILABLE, INTERNAL, CANCELLED, UNAUTHENTICATED = "14", "13", "1", "16"
+SLOW = "delay_ms=2"  # so that a reset is not overtaken by the end of the stream
+
+
+def resumed(name, limit=60.0, directly=True, **keywords):
+    """The case with the daemon, and without it where a stock client gets through by itself."""
+    def add(function):
+        if directly:
+            proxied(f"resume: {name}, by the client itself", limit, needs_daemon=False, **keywords)(
+                lambda scene: function(scene, True))
+        proxied(f"resume: {name}", limit, **keywords)(lambda scene: function(scene, False))
+        return function
+    return add
+
+
+@resumed("the line without a fault")
+def no_fault(scene, direct):
+    line = Line(scene, direct)
+    line.whole(operations=50, parallel=4, messages=20, release=True, faults=0)
+    counts = line.expect_once()
+    expect_equal((counts["attaches"], counts["complete"], counts["gone"]), (50, 50, 50), "attached, complete, gone")
+
+
+def add_every_message(fault):
+    @resumed(f"{fault} after each single message of 20")
+    def _(scene, direct):
+        line = Line(scene, direct)
+        for message in range(1, 22):
+            line.whole(f"{fault} messages={message} times=1 path=ExecutePlan", messages=20, faults=1)
+        line.whole(f"{fault} messages=1 times=20", messages=20, faults=20)  # one message a connection
+
+
+for _fault in ("close", "abort", "goaway", "below"):
+    add_every_message(_fault)
+
+
+@resumed("GOAWAY, and the stream goes on")
+def drained(scene, direct):
+    line = Line(scene, direct)
+    line.whole("drain messages=5 times=3", operations=5, messages=20, faults=3)
+
+
+def cut_at_bytes(scene, direct, step, size, end):
+    line = Line(scene, direct)
+    operations = (end + step - 1) // step
+    line.whole(f"close bytes=1 step={step} times={operations} path=ExecutePlan", operations=operations,
+               messages=end // size + 2, size=size, faults=operations, limit=240)
+    return line
+
+
+@resumed("cut at bytes 1, 24, 47… of the first 16 kB")
+def bytes_some(scene, direct):
+    cut_at_bytes(scene, direct, 23, 1000, 16384)
+
+
+@resumed("cut at every byte of the first kB, small messages")
+def bytes_small(scene, direct):
+    cut_at_bytes(scene, direct, 1, 20, 1000)
+
+
+@resumed("cut at every byte of the first 16 kB", limit=300, directly=False, is_long=True)
+def bytes_all(scene, direct):
+    cut_at_bytes(scene, direct, 1, 1000, 16384)
+
+
+@resumed("cut inside a message of 1 MB, again and again")
+def bytes_large(scene, direct):
+    line = Line(scene, direct)
+    line.whole("close bytes=50000 step=97003 times=40 path=ExecutePlan", operations=40, messages=4, size=1 << 20,
+               faults=40)
+
+
+# Every HTTP/2 error code, one that a client library takes for the end of everything among them. In mid-stream
+# REFUSED_STREAM can't mean that nothing was done.
+for _code in range(14):
+    @resumed(f"RST_STREAM {_code} in mid-stream", directly=False)
+    def reset(scene, direct, code=_code):
+        line = Line(scene, direct)
+        line.whole(f"reset={code} messages=3 times=3", operations=2, messages=12, fake=SLOW, faults=3)
+
+    if _code != 7:  # which promises that the server did not see the call
+        @resumed(f"RST_STREAM {_code} before the first response: executed once", directly=False)
+        def reset_first(scene, direct, code=_code):
+            line = Line(scene, direct)
+            line.whole(f"reset={code} request times=1", messages=5, fake="first_delay_ms=40", faults=1)
+
+
+for _status in (404, 429, 500, 502, 503, 504):
+    @resumed(f"a page with {_status} instead of the reattached stream", directly=_status in (429, 502, 503, 504))
+    def page(scene, direct, status=_status):
+        line = Line(scene, direct)
+        line.whole("close messages=3 times=1", f"page={status} times=2", messages=10, faults=3)
+
+
+@resumed("the token is refused in mid-stream", directly=False)
+def refused(scene, direct):
+    line = Line(scene, direct)
+    line.whole(messages=20, fake="segment=5,segment_status=16,segment_times=1")
+
+
+@resumed("streams that end OK without result_complete")
+def segments(scene, direct):
+    line = Line(scene, direct)
+    result = line.whole(operations=3, messages=20, fake="segment=3")
+    expect_equal(line.expect_once()["attaches"], 3 * 7, "streams")
+    expect(result["reattaches"] == (18 if direct else 0), f"the client reattached {result['reattaches']} times")
+
+
+@resumed("streams that end OK, cut as well")
+def segments_cut(scene, direct):
+    line = Line(scene, direct)
+    line.whole("close messages=2 times=10", operations=3, messages=20, fake="segment=3", faults=10)
+
+
+# Before the first response: only the server knows whether it runs.
+for _moment, _fake in (("arrival", ""), ("request", "first_delay_ms=40"), ("first", "")):
+    for _how in ("close", "abort"):
+        @resumed(f"{_how} at {_moment}, before the first response: executed once")
+        def before_first(scene, direct, moment=_moment, how=_how, fake=_fake):
+            line = Line(scene, direct)
+            line.whole(f"{how} {moment} times=1 path=ExecutePlan", messages=10, fake=fake, faults=1)
+            line.whole(f"{how} {moment} times=1 path=ExecutePlan", f"close {moment} times=2 path=Reattach",
+                       messages=10, fake=fake, faults=3)
+
+
+for _moment in ("arrival", "request", "first"):
+    @resumed(f"the reattach is cut at {_moment}, five times")
+    def reattach_cut(scene, direct, moment=_moment):
+        line = Line(scene, direct)
+        line.whole("close messages=2 times=1", f"close {moment} times=5 path=Reattach", messages=10, faults=6)
+
+
+@resumed("the upstream refuses connections for a while")
+def connections_refused(scene, direct):
+    line = Line(scene, direct)
+    line.whole("close messages=2 times=1", "refuse times=5", messages=10, faults=6)
+
+
+@resumed("cut after result_complete: the status is OK all the same")
+def cut_after_complete(scene, direct):
+    line = Line(scene, direct)
+    line.whole("close messages=11 times=5", operations=5, messages=10, faults=5)
+    line.whole("close messages=11 times=5", operations=5, messages=10, release=True, faults=5)
+
+
+@resumed("eight streams on the connection that is cut")
+def many_on_one(scene, direct):
+    line = Line(scene, direct)
+    line.whole("close messages=5 times=8", operations=64, parallel=8, channels=8, messages=20, fake="delay_ms=1",
+               release=True)
+
+
+@resumed("a slow line, throttled and cut")
+def slow_line(scene, direct):
+    line = Line(scene, direct)
+    line.relay.command("delay 3")
+    line.relay.command("rate 4000000")
+    line.relay.plan("close bytes=70000 times=6 step=1")
+    result = line.run(operations=2, parallel=2, messages=20, size=30000)
+    line.expect_whole(result)
+
+
+@resumed("an operation that ends with an error still does", directly=False)
+def error_at_the_end(scene, direct):
+    line = Line(scene, direct)
+    line.relay.plan("close messages=4 times=2")
+    result = line.run(messages=10, fake="status=13,message=the query failed")
+    expect_equal((result["messages"], result["problems"], result["statuses"], result["message"]),
+                 (10, 0, {INTERNAL: 1}, "the query failed"), "what the client saw")
+    line.expect_once()
+
+
+# What is not continued.
+
+
+@proxied("resume: a stream that is not reattachable ends UNAVAILABLE and is not run again")
+def plain(scene):
+    line = Line(scene)
+    for moment in ("messages=3", "first"):
+        line.relay.plan(f"close {moment} times=1")
+        result = line.run(messages=10, plain=True)
+        expect_equal((result["statuses"], result["problems"]), ({UNAVAILABLE: 1}, 0), "statuses and problems")
+        expect("127.0.0.1" in result["message"], f"the host is not named: {result['message']!r}")
+        line.expect_once()
+    line.relay.plan("reset=2 messages=3 times=1")
+    expect_equal(line.run(messages=10, plain=True, fake=SLOW)["statuses"], {UNAVAILABLE: 1}, "status after a reset")
+    line.expect_once()
+    line.relay.plan("close request times=1")
+    line.run(messages=10, plain=True, fake="first_delay_ms=30")
+    expect_equal(line.counts()["again"], 0, "operations executed again")
+
+
+@proxied("resume: a stream that is not reattachable may end OK without result_complete")
+def plain_without_complete(scene):
+    line = Line(scene)
+    result = line.run(messages=10, plain=True, fake="segment=3")
+    expect_equal((result["statuses"], result["messages"], result["problems"]), ({"0": 1}, 3, 0), "what the client saw")
+
+
+@proxied("resume: OPERATION_NOT_FOUND after something was delivered is passed on")
+def forgotten(scene):
+    line = Line(scene)
+    line.relay.plan("close messages=5 times=1")
+    result = line.run(messages=20, fake="forget=5,delay_ms=5")
+    expect_equal((result["messages"], result["problems"], result["statuses"]), (5, 0, {INTERNAL: 1}),
+                 f"what the client saw ({result['message']!r})")
+    expect("INVALID_HANDLE.OPERATION_NOT_FOUND" in result["message"], f"it says {result['message']!r}")
+    line.expect_once()
+
+
+@proxied("resume: OPERATION_ALREADY_EXISTS is passed on")
+def exists(scene):
+    line = Line(scene)
+    client = scene.client(line.daemon)
+    body = field(1, "4e5c4e00-0000-4000-8000-00000000e815") + field(5, field(1, field(1, 1))) + field(6, "0be7")
+    expect_equal(client.call(SPARK + "ExecutePlan", body, shape="us").code, "OK", "the first")
+    second = client.call(SPARK + "ExecutePlan", body, shape="us")
+    expect("OPERATION_ALREADY_EXISTS" in second.details, f"the second: {second.code}, {second.details!r}")
+
+
+@proxied("resume: a message that is another when sent again ends UNAVAILABLE, nothing wrong is delivered")
+def mismatch(scene):
+    line = Line(scene)
+    line.relay.plan("close bytes=350000 times=1")
+    result = line.run(messages=10, size=100000, fake="corrupt=4")
+    expect(line.relay.events("fault")[-1]["inside"], "the cut was not inside a message")
+    expect_equal((result["messages"], result["problems"], result["statuses"]), (3, 0, {UNAVAILABLE: 1}),
+                 f"what the client saw ({result['message']!r})")
+    line.expect_once()
+
+
+@proxied("resume: after resume_timeout the client is told, and can go on by itself")
+def gives_up(scene):
+    line = Line(scene, resume_timeout="1s", connect_timeout="20s")
+    line.relay.plan("close messages=3 times=1", "refuse")
+    started = time.monotonic()
+    result = line.run(messages=10)
+    took = time.monotonic() - started
+    expect_equal((result["messages"], result["problems"], result["statuses"]), (3, 0, {UNAVAILABLE: 1}),
+                 f"what the client saw ({result['message']!r})")
+    expect("127.0.0.1" in result["message"], f"the host is not named: {result['message']!r}")
+    expect(0.9 <= took <= 5, f"it took {took:.1f} s")
+    line.expect_once()
+
+
+@proxied("resume: a client that reattaches itself finishes after the daemon gave up")
+def goes_on_itself(scene):
+    line = Line(scene, resume_timeout="1s", connect_timeout="1s")
+    line.relay.plan("close messages=3 times=1", "refuse times=30")
+    result = line.run(messages=10, reattach=True)
+    expect_equal((result["complete"], result["problems"]), (1, 0), f"what the client saw ({result['message']!r})")
+    line.expect_once()
+
+
+# Two at the same stream.
+
+IDENTITY = field(1, "4e5c4e00-0000-4000-8000-00000000c0de") + field(2, field(1, "someone"))
+OPERATION = "0be7a000-0000-4000-9000-00000000c0de"
+EXECUTE = IDENTITY + field(5, field(1, field(1, 1))) + field(6, OPERATION)
+
+
+def response_ids(messages):
+    return [fields(message)[13][0] for message in messages]
+
+
+def start_execute(line, client, script):
+    line.operations += 1
+    return client.start(SPARK + "ExecutePlan", EXECUTE, script, shape="us")
+
+
+def start_reattach(client, last):
+    return client.start(SPARK + "ReattachExecute", IDENTITY + field(3, OPERATION) + field(5, last), shape="us")
+
+
+@proxied("resume: a client may cancel while its stream is being resumed")
+def cancel_while_resuming(scene):
+    line = Line(scene, connect_timeout="20s")
+    client = scene.client(line.daemon)
+    line.relay.plan("close messages=2 times=1", "refuse")
+    running = start_execute(line, client, "messages=10,size=100")
+    for _ in range(2):
+        next(running.call)
+    line.relay.wait_event("fault", lambda e: e["fault"] == "refuse")
+    running.cancel()
+    expect_equal(running.finish(2).code, "CANCELLED", "status")
+    line.relay.command("clear")
+    line.whole(messages=10)
+    expect_equal(line.counts()["attaches"], 2, "streams at the server: nobody waits for the cancelled one")
+
+
+@proxied("resume: a client's own ReattachExecute joins the stream that is being resumed")
+def joins(scene):
+    line = Line(scene, connect_timeout="20s")
+    client = scene.client(line.daemon)
+    line.relay.plan("close messages=2 times=1", "refuse")
+    first = start_execute(line, client, "messages=10,size=100")
+    seen = [next(first.call) for _ in range(2)]
+    line.relay.wait_event("fault", lambda e: e["fault"] == "refuse")
+    second = start_reattach(client, response_ids(seen)[1])
+    line.relay.command("clear")
+    rest = list(second.call)
+    expect_equal(second.call.code().name, "OK", f"status ({second.call.details()!r})")
+    indexes = [int(i[:8], 16) for i in response_ids(seen + rest)]
+    expect_equal(indexes, list(range(11)), "responses")
+    code = first.finish().code
+    expect(code in ("UNAVAILABLE", "ABORTED", "CANCELLED", "INTERNAL"), f"the first stream ended {code}")
+    line.expect_once()
+
+
+@proxied("resume: who attaches elsewhere gets the operation, and the daemon does not take it back")
+def taken_elsewhere(scene):
+    line = Line(scene)
+    client = scene.client(line.daemon)
+    elsewhere = scene.client(line.server.address, metadata=[("authorization", AUTHORIZATION.split("=")[1])])
+    first = start_execute(line, client, "messages=40,size=100,delay_ms=10")
+    seen = [next(first.call) for _ in range(2)]
+    second = start_reattach(elsewhere, response_ids(seen)[1])
+    rest = list(second.call)
+    expect_equal(second.call.code().name, "OK", f"status ({second.call.details()!r})")
+    expect_equal([int(i[:8], 16) for i in response_ids(seen + rest)], list(range(41)), "responses")
+    ended = first.finish()
+    expect("DISCONNECTED" in ended.details, f"the first stream ended {ended.code}, {ended.details!r}")
+    expect_equal(line.expect_once()["attaches"], 2, "streams at the server")
+
+
+# Many.
+
+
+def random_plan(rng, index):
+    kind = rng.choice(["close", "close", "abort", "goaway", "below", "reset=2", "reset=8", "page=502", "refuse",
+                       "drain"])
+    if kind.startswith("page") or kind == "refuse":
+        return f"close messages={rng.randint(1, 3)} times=1", f"{kind} times={rng.randint(1, 2)}"
+    moment = rng.choice([f"messages={rng.randint(1, 6)}", f"bytes={rng.randint(1, 3000)}", "request", "first"])
+    if kind.startswith("reset"):
+        moment = f"messages={rng.randint(1, 3)}"
+    if kind in ("goaway", "below", "drain") and moment.startswith(("bytes", "first", "request")):
+        moment = f"messages={rng.randint(1, 6)}"
+    return (f"{kind} {moment} times=1",)
+
+
+@resumed("faults of all kinds at random places", limit=90, directly=False)
+def mixed(scene, direct):
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    line = Line(scene, direct)
+    plans = [plan for i in range(250) for plan in random_plan(rng, i)]
+    line.relay.plan(*plans)
+    result = line.run(operations=150, parallel=3, channels=3, messages=20, size=300, fake="delay_ms=1", release=True)
+    try:
+        line.expect_whole(result)
+    except Exception as error:
+        raise type(error)(f"seed {seed}: {error}") from None
+    expect(line.faults() >= 200, f"only {line.faults()} faults happened")
+
+
+def cut_often(scene, direct, cuts, limit):
+    """One message a connection: as many cuts as there are messages."""
+    line = Line(scene, direct)
+    messages, size = 50, 200
+    operations = cuts // messages
+    result = line.whole(f"close messages=1 times={cuts}", operations=operations, parallel=4, channels=4,
+                        messages=messages, size=size, release=True, limit=limit)
+    faults = line.faults()
+    expect(faults >= cuts // 4, f"only {faults} cuts happened")
+    return line, result, faults
+
+
+@resumed("2,000 messages, a cut after each, four streams at a time", limit=90)
+def cuts_some(scene, direct):
+    cut_often(scene, direct, 2000, 80)
+
+
+@resumed("10,000 cuts, and not a row lost or doubled", limit=400, is_long=True)
+def cuts_many(scene, direct):
+    line, result, faults = cut_often(scene, direct, 20000, 380)
+    line.whole("close messages=2 times=5000", operations=200, parallel=1, messages=100, size=3000, limit=200)
+    faults = line.faults()
+    expect(faults >= 10000, f"only {faults} cuts")
+    print(f"   {faults} cuts in {result['seconds']:.0f} s and more", flush=True)
+
+
+def add_gap(name, direct):
+    @proxied(name, limit=60, needs_daemon=not direct)
+    def _(scene):
+        line = Line(scene, direct)
+        result = line.whole("close messages=1 times=400", messages=400, size=1000, arrivals=True, faults=400)
+        cuts = [event["at_us"] for event in line.relay.events("fault")]
+        gaps = [(after - cut) / 1000 for cut, after in zip(cuts, result["arrivals_us"][1:])]
+        print(f"   from cut to next message: median {statistics.median(gaps):.2f} ms, "
+              f"99 % {sorted(gaps)[int(len(gaps) * 0.99)]:.1f} ms, most {max(gaps):.1f} ms", flush=True)
+        # No timing is promised here; a back-off after each cut would be seconds.
+        expect(statistics.median(gaps) < 500, f"the median is {statistics.median(gaps):.0f} ms")
+
+
+add_gap("resume: how long a cut takes, by the client itself", True)
+add_gap("resume: how long a cut takes", False)

@@ -87,6 +87,8 @@ const ConfigKey CONFIG_KEYS[] = {
             "Connections to the server when they are busy"),
     PROFILE("connect_timeout", CONFIG_DURATION, connect_timeout_ms, "20s", SECOND / 10, 600 * SECOND,
             "How long connecting may take, TLS included"),
+    PROFILE("resume_timeout", CONFIG_DURATION, resume_timeout_ms, "270s", 0, 24 * 3600 * SECOND,
+            "How long results that broke off are tried to go on; servers keep them for 5 minutes"),
 };
 
 const size_t CONFIG_N_KEYS = sizeof CONFIG_KEYS / sizeof CONFIG_KEYS[0];

@@ -99,8 +99,8 @@ static void tear_down(Connection *connection)
     }
     nghttp2_session_del(connection->session);
     connection->session = NULL;
-    http2->n_warm_connections -= connection->frame_buffer.is_warm;
-    connection->frame_buffer.is_warm = false;
+    http2->n_warm_connections -= frame_buffer_is_warm(connection->frame_buffer);
+    connection->frame_buffer = frame_buffer_release(connection->frame_buffer);
     connection_release_pins(connection);
     list_remove(&http2->dirty, &connection->dirty_link);
     list_remove(&http2->connections, &connection->link);
@@ -127,10 +127,11 @@ void connection_give_back(Connection *connection)
 {
     bool has_sent = connection->bytes_sent != connection->bytes_sent_before;
     connection->bytes_sent_before = connection->bytes_sent;
-    if (!connection->frame_buffer.is_warm || has_sent || connection->output || connection->write_request ||
-        connection->state >= CONNECTION_CLOSING || nghttp2_session_want_write(connection->session))
+    if (!frame_buffer_is_warm(connection->frame_buffer) || has_sent || connection->output ||
+        connection->write_request || connection->state >= CONNECTION_CLOSING ||
+        nghttp2_session_want_write(connection->session))
         return;
-    frame_buffer_cool(&connection->frame_buffer);
+    frame_buffer_cool(connection->frame_buffer);
     connection->http2->n_warm_connections--;
 }
 
@@ -191,13 +192,12 @@ static Connection *connection_new(Http2 *http2, bool is_server, const Connection
     list_link_init(&connection->dirty_link);
     list_append(&http2->connections, &connection->link);
     nghttp2_mem allocator;
-    frame_buffer_allocator(&connection->frame_buffer, &allocator);
-    connection->frame_buffer.is_expected = true;
+    connection->frame_buffer = frame_buffer_new(&allocator);
     int error = is_server ? nghttp2_session_server_new3(&connection->session, http2->callbacks, connection,
                                                         http2->server_option, &allocator)
                           : nghttp2_session_client_new3(&connection->session, http2->callbacks, connection,
                                                         http2->client_option, &allocator);
-    connection->frame_buffer.is_expected = false;
+    frame_buffer_settle(connection->frame_buffer);
     if (error != 0)
         abort(); /* out of memory */
     submit_settings(connection);

@@ -85,9 +85,9 @@ struct Connection {
     bool cannot_write; /* a write failed; what the peer said before that is still to be read */
     bool says_goodbye; /* we have sent GOAWAY by our own will */
     struct nghttp2_session *session;
-    FrameBuffer frame_buffer; /* nghttp2's */
-    Tls *tls;                 /* NULL: in the clear */
-    Output *output;           /* NULL: nothing to write */
+    FrameBuffer *frame_buffer; /* nghttp2's */
+    Tls *tls;                  /* NULL: in the clear */
+    Output *output;            /* NULL: nothing to write */
     List streams;
     List pins;
     Stream *receiving; /* whose headers are coming in */

@@ -10,15 +10,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct FrameBuffer {
-    void *pages; /* NULL: it lies on the heap after all, and stays there */
-    size_t size;
-    bool is_expected; /* the session is being made: its large allocation is the buffer */
-    bool is_warm;     /* its pages may be in memory */
-} FrameBuffer;
+typedef struct FrameBuffer FrameBuffer;
 
-/* The allocator for the session that `buffer` belongs to; used while it lives. is_expected must be true while
- * the session is made, and then no more. */
-void frame_buffer_allocator(FrameBuffer *buffer, nghttp2_mem *ret_allocator);
+/* With the allocator for one session, which is to be made next. Never NULL. */
+FrameBuffer *frame_buffer_new(nghttp2_mem *ret_allocator);
+/* The session has been made: no later allocation is the buffer. */
+void frame_buffer_settle(FrameBuffer *buffer);
+/* The session has been deleted. Header strings that it received may outlive it; what frees them goes with the
+ * last one. Takes NULL; returns NULL. */
+FrameBuffer *frame_buffer_release(FrameBuffer *buffer);
+
+/* A frame may have been put together in it. True when it was cold before. */
+bool frame_buffer_warm(FrameBuffer *buffer);
+bool frame_buffer_is_warm(const FrameBuffer *buffer);
 /* Gives its pages back. Only while the session has nothing to send: what is in the buffer is lost. */
 void frame_buffer_cool(FrameBuffer *buffer);
+/* How many of its pages are in memory; for tests. */
+size_t frame_buffer_resident(const FrameBuffer *buffer);

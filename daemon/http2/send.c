@@ -33,10 +33,7 @@ static bool gather_output(Connection *connection)
             break;
         if (!connection->output)
             connection->output = output_pool_get(pool);
-        if (!connection->frame_buffer.is_warm) {
-            connection->frame_buffer.is_warm = true;
-            connection->http2->n_warm_connections++;
-        }
+        connection->http2->n_warm_connections += frame_buffer_warm(connection->frame_buffer);
         output_copy(connection->output, pool, bytes, (size_t)n);
     }
     if (!list_is_empty(&connection->pins) &&

@@ -40,6 +40,14 @@ void stream_rewind(Stream *stream, PieceQueue *kept)
     piece_queue_prepend_all(&stream->output, kept);
 }
 
+void stream_take_output(Stream *stream, PieceQueue *ret_output)
+{
+    *ret_output = stream->output;
+    stream->http2->n_queued_bytes -= stream->output.n_bytes;
+    stream->output = (PieceQueue)PIECE_QUEUE_INIT;
+    stream_clear(stream);
+}
+
 void stream_deinit(Stream *stream)
 {
     stream_clear(stream);
@@ -204,7 +212,8 @@ void stream_detach(Stream *stream, uint32_t error_code)
     if (!connection)
         return;
     (void)nghttp2_session_set_stream_user_data(connection->session, stream->id, NULL);
-    (void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream->id, error_code);
+    if (!(stream->ended && stream->end_sent))
+        (void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream->id, error_code);
     frames_unlink_stream(stream);
     connection_mark_dirty(connection);
 }

@@ -88,10 +88,13 @@ void stream_queue(Stream *stream, const uint8_t *bytes, size_t length, Block *bl
 void stream_queue_end(Stream *stream, const HeaderList *trailers);
 /* Makes a stream that has been closed ready to be opened again, with `kept` before what it has not sent. */
 void stream_rewind(Stream *stream, PieceQueue *kept);
+/* Hands over what has not been sent, as the only contents of `ret_output`, and makes the stream ready to be
+ * opened again; it must have been closed. */
+void stream_take_output(Stream *stream, PieceQueue *ret_output);
 /* Gives back up to `length` bytes of this stream's receive window. */
 void stream_consume(Stream *stream, size_t length);
 /* Ends the stream at once with an HTTP/2 error code; on_closed follows. */
 void stream_reset(Stream *stream, uint32_t error_code);
-/* Forgets the stream: the peer gets RST_STREAM with `error_code` if it is still open, the owner no more
- * events. */
+/* Forgets the stream: the peer gets RST_STREAM with `error_code` unless both sides have ended, the owner no
+ * more events. */
 void stream_detach(Stream *stream, uint32_t error_code);

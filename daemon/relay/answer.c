@@ -18,8 +18,7 @@ static const HeaderList OK_TRAILER_LIST = {OK_TRAILERS, 1, 1, 0};
 
 static void answered(Call *call, uint32_t status)
 {
-    if (call->state == CALL_WAITING)
-        upstream_stop_waiting(call->upstream, &call->waiter);
+    call_stop_waiting(call);
     call->status = status;
     release_let_go(call);
     deadline_clear(&call->relay->deadlines, &call->deadline);
@@ -88,6 +87,12 @@ void call_answer(Call *call, const uint8_t *message, size_t length)
     call->relay->counts.n_answered_here++;
     stream_send_response(&call->from_client, &OK_HEADER_LIST, false);
     stream_queue(&call->from_client, message, length, NULL);
+    stream_queue_end(&call->from_client, &OK_TRAILER_LIST);
+    answered(call, STATUS_OK);
+}
+
+void call_finish_stream(Call *call)
+{
     stream_queue_end(&call->from_client, &OK_TRAILER_LIST);
     answered(call, STATUS_OK);
 }

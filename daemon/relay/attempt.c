@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "relay/call.h"
+#include "spark/codec.h"
 
 /* ---- waiting and deadlines */
 
@@ -13,7 +14,11 @@ static void fail_unreachable(Call *call)
     const ProfileSettings *profile = upstream->profile;
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {.reason = "UPSTREAM_UNREACHABLE", .metadata = metadata};
-    if (upstream->last_error[0])
+    if (upstream->last_error[0] && call->broken_since_ns)
+        call_fail(call, STATUS_UNAVAILABLE, &details,
+                  "sparkbouncer: the results broke off %" PRIu64 " s ago and cannot go on: %s",
+                  (clock_now_ns() - call->broken_since_ns) / NS_PER_S, upstream->last_error);
+    else if (upstream->last_error[0])
         call_fail(call, STATUS_UNAVAILABLE, &details, "sparkbouncer: %s", upstream->last_error);
     else
         call_fail(call, STATUS_UNAVAILABLE, &details,
@@ -36,6 +41,8 @@ void call_on_deadline(Deadline *deadline)
                   "sparkbouncer: the client's deadline has passed%s%s",
                   call->state == CALL_WAITING && call->upstream->last_error[0] ? "; " : "",
                   call->state == CALL_WAITING ? call->upstream->last_error : "");
+    else if (call->state == CALL_WAITING && call->wait == WAIT_BACKOFF)
+        call_dispatch(call);
     else
         fail_unreachable(call);
 }
@@ -60,10 +67,19 @@ void call_end_attempt(Call *call, uint32_t http2_error)
         return;
     call->pooled = NULL;
     if (stream_is_open(&call->to_upstream)) {
+        bool may_be_unsent = !call->to_upstream.headers_done; /* the server has answered what it has read */
         stream_detach(&call->to_upstream, http2_error);
-        call_pin_to_upstream(call, pooled->connection);
+        if (may_be_unsent)
+            call_pin_to_upstream(call, pooled->connection);
     }
     pooled_call_ended(pooled, call->is_bulk);
+}
+
+void call_forget_request(Call *call)
+{
+    call->request_is_kept = false;
+    call->to_upstream.kept = NULL;
+    piece_queue_deinit(&call->kept);
 }
 
 /* What was sent is put back before what was not; nothing of an earlier answer remains. */
@@ -71,8 +87,43 @@ static void rewind_request(Call *call)
 {
     stream_rewind(&call->to_upstream, &call->kept);
     call->to_upstream.source = &call->from_client;
-    call->to_upstream.kept = call->bytes_from_client <= CALL_KEEP_LIMIT ? &call->kept : NULL;
+    call->to_upstream.kept = call->request_is_kept ? &call->kept : NULL;
     call->to_upstream.output_ends = call->from_client.ended;
+}
+
+/* Puts our own request in place of the client's, which stays in `kept` if it was there. Bytes of the answer
+ * that the client has not read yet go on counting, against the new stream's window. */
+static void write_reattach(Call *call)
+{
+    const Envelope *envelope = &call->request.envelope;
+    uint8_t bytes[CODEC_REATTACH_SIZE];
+    ReattachFields fields = {
+        .session_id = envelope_text(envelope, ENVELOPE_SESSION_ID),
+        .user_id = envelope_text(envelope, ENVELOPE_USER_ID),
+        .operation_id = envelope_text(envelope, ENVELOPE_OPERATION_ID),
+        .client_type = envelope_text(envelope, ENVELOPE_CLIENT_TYPE),
+        .last_response_id = call->resume.last_response_id[0] ? call->resume.last_response_id : NULL,
+        .client_observed_server_side_session_id = envelope_text(envelope, ENVELOPE_SERVER_SIDE_SESSION_ID),
+    };
+    stream_rewind(&call->to_upstream, &call->kept);
+    if (call->request_is_kept)
+        stream_take_output(&call->to_upstream, &call->kept);
+    else
+        stream_clear(&call->to_upstream);
+    size_t length = codec_write_reattach_request(bytes, sizeof bytes, &fields);
+    stream_queue(&call->to_upstream, bytes, length, NULL);
+    call->to_upstream.output_ends = true;
+}
+
+static void prepare_again(Call *call)
+{
+    if (call->reattaches)
+        write_reattach(call);
+    else
+        rewind_request(call);
+    message_watch_reset(&call->response);
+    resume_again(&call->resume);
+    call->knows_server_session = false; /* the server may be another */
 }
 
 /* More headers than the server takes could cost everybody's connection, not only this call. */
@@ -92,21 +143,26 @@ static bool fits_header_limit(Call *call, const PooledConnection *pooled)
 
 static void wait_for_connection(Call *call)
 {
+    const ProfileSettings *profile = call->upstream->profile;
+    uint64_t limit_ns = call->broken_since_ns && resume_is_possible(&call->resume)
+                            ? call->broken_since_ns + profile->resume_timeout_ms * NS_PER_MS
+                            : clock_now_ns() + profile->connect_timeout_ms * NS_PER_MS;
     call_set_state(call, CALL_WAITING);
-    set_deadline(call, clock_now_ns() + call->upstream->profile->connect_timeout_ms * NS_PER_MS);
+    call->wait = WAIT_CONNECTION;
+    set_deadline(call, limit_ns);
     upstream_wait(call->upstream, &call->waiter);
 }
 
 static void call_open(Call *call, PooledConnection *pooled)
 {
     if (call->n_attempts > 0)
-        rewind_request(call);
+        prepare_again(call);
     credential_unref(call->credential);
     call->credential = credential_ref(call->upstream->credential);
     request_build_headers(call);
     if (!fits_header_limit(call, pooled))
         return;
-    bool end = call->from_client.ended && call->to_upstream.output.n_bytes == 0;
+    bool end = call->to_upstream.output_ends && call->to_upstream.output.n_bytes == 0;
     if (stream_send_request(&call->to_upstream, pooled->connection, &call->request_headers, end) != 0) {
         pooled->connection->peer_goes_away = true; /* no stream ids are left: another connection takes over */
         wait_for_connection(call);
@@ -129,6 +185,24 @@ void call_dispatch(Call *call)
         call_open(call, pooled);
     else
         wait_for_connection(call);
+}
+
+void call_try_again(Call *call, bool reattaches, uint64_t wait_ms)
+{
+    call->reattaches = reattaches;
+    if (wait_ms == 0) {
+        call_dispatch(call);
+        return;
+    }
+    call_set_state(call, CALL_WAITING);
+    call->wait = WAIT_BACKOFF;
+    set_deadline(call, clock_now_ns() + wait_ms * NS_PER_MS);
+}
+
+void call_stop_waiting(Call *call)
+{
+    if (call->state == CALL_WAITING && call->wait == WAIT_CONNECTION)
+        upstream_stop_waiting(call->upstream, &call->waiter);
 }
 
 void call_on_waiter_ready(UpstreamWaiter *waiter, PooledConnection *pooled)

@@ -140,6 +140,8 @@ static Call *call_take(Relay *relay)
     call->started_ns = relay->http2.now_ns;
     message_watch_reset(&call->request);
     message_watch_reset(&call->response);
+    resume_reset(&call->resume);
+    call->request_is_kept = true;
     call->to_upstream.source = &call->from_client;
     call->from_client.source = &call->to_upstream;
     call->to_upstream.kept = &call->kept;
@@ -178,6 +180,7 @@ static void call_destroy(Call *call)
     stream_deinit(&call->from_client);
     stream_deinit(&call->to_upstream);
     header_list_deinit(&call->request_headers);
+    header_list_deinit(&call->response_headers);
     header_list_deinit(&call->answer);
     free(call);
 }
@@ -198,6 +201,7 @@ static void call_recycle(Call *call)
     stream_clear(&call->to_upstream);
     piece_queue_deinit(&call->kept);
     header_list_clear(&call->request_headers);
+    header_list_clear(&call->response_headers);
     header_list_clear(&call->answer);
     free(call->answer_text);
     call->answer_text = NULL;
@@ -209,7 +213,9 @@ static void call_recycle(Call *call)
     call->client_deadline_ns = call->sent_ns = call->upstream_ended_ns = 0;
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;
+    call->broken_since_ns = 0;
     call->response_started = call->is_draining_body = call->is_bulk = false;
+    call->reattaches = call->knows_server_session = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)
         list_append(&relay->spare_calls, &call->link);
     else
@@ -246,8 +252,7 @@ void call_finish(Call *call)
     Relay *relay = call->relay;
     if (call->state == CALL_ENDED)
         return;
-    if (call->state == CALL_WAITING)
-        upstream_stop_waiting(call->upstream, &call->waiter);
+    call_stop_waiting(call);
     call_set_state(call, CALL_ENDED);
     deadline_clear(&relay->deadlines, &call->deadline);
     relay->counts.n_calls++;
@@ -256,6 +261,9 @@ void call_finish(Call *call)
     relay->counts.bytes_to_servers += call->bytes_from_client;
     call_log(call);
     release_call_ended(call);
+    if (call->operation)
+        call->operation->streaming = NULL;
+    call->operation = NULL;
     if (call->method && call->method->id == METHOD_RELEASE_SESSION && call->status == STATUS_OK)
         registry_forget(&relay->registry, call->session);
     call->session = session_unref(call->session);

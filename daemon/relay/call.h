@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "auth/credential.h"
+#include "base/backoff.h"
 #include "base/deadline.h"
 #include "base/list.h"
 #include "http2/connection.h"
@@ -16,6 +17,8 @@
 #include "relay/client.h"
 #include "relay/message_watch.h"
 #include "relay/relay.h"
+#include "relay/replay.h"
+#include "relay/resume.h"
 #include "relay/upstream.h"
 #include "rpc/framing.h"
 #include "rpc/status.h"
@@ -31,16 +34,23 @@
 typedef enum CallState {
     CALL_RECEIVING, /* request headers */
     CALL_HOLDING,   /* until its session and user are known: they are in its first bytes */
-    CALL_WAITING,   /* for a connection to the upstream */
+    CALL_WAITING,   /* for what an attempt takes: see CallWait */
     CALL_RUNNING,   /* an attempt is under way */
     CALL_ANSWERED,  /* the whole answer is on its way to the client */
     CALL_ENDED,     /* accounted for; freed when nothing refers to it any more */
 } CallState;
 
+/* What a WAITING call waits for. */
+typedef enum CallWait {
+    WAIT_CONNECTION, /* to the upstream */
+    WAIT_BACKOFF,    /* until it is time for another attempt */
+} CallWait;
+
 struct Call {
     Relay *relay;
     ListLink link; /* in relay->calls, or relay->spare_calls */
     CallState state;
+    CallWait wait;
     Client *client; /* NULL: gone, or never there: a call of our own */
     Stream from_client, to_upstream;
     const Method *method; /* NULL: none that we know */
@@ -51,18 +61,27 @@ struct Call {
     Credential *credential;
     Session *session;        /* a reference; NULL: not known */
     struct Release *release; /* what it waits for, or was made by; NULL: none */
+    Operation *operation;    /* whose results it brings, the newest call to do so; NULL: none */
     MessageWatch request, response;
 
-    HeaderList request_headers; /* as sent upstream */
-    HeaderList answer;          /* headers or trailers of an answer of our own */
-    char *answer_text;          /* its strings */
+    HeaderList request_headers;  /* as sent upstream */
+    HeaderList response_headers; /* as sent to the client; they stay while attempts come and go */
+    HeaderList answer;           /* headers or trailers of an answer of our own */
+    char *answer_text;           /* its strings */
     char timeout_value[TIMEOUT_VALUE_SIZE];
     Deadline deadline;           /* the client's own, or connect_timeout while waiting */
     uint64_t client_deadline_ns; /* 0: none */
 
     PieceQueue kept; /* what was sent of the request, while it may have to be sent again */
+    Resume resume;   /* of a reattachable stream: how far the client has got */
+    Backoff backoff; /* between attempts, since the client last got something */
+    uint64_t
+        broken_since_ns; /* since when there has been no attempt that brought something; 0: all is well */
     unsigned n_attempts;
-    bool response_started : 1; /* response headers went to the client */
+    bool reattaches : 1;           /* the attempt is a ReattachExecute of ours, not the request as it came */
+    bool request_is_kept : 1;      /* all of it, in `kept` and what is still to be sent */
+    bool knows_server_session : 1; /* the answer has told the server's own id of the session */
+    bool response_started : 1;     /* response headers went to the client */
     bool is_bulk : 1;
     bool is_draining_body : 1; /* the answer is no gRPC: its body is dropped */
 
@@ -92,6 +111,8 @@ void call_fail(Call *call, StatusCode code, const StatusDetails *details, const 
 void call_refuse_http(Call *call);
 /* Answers OK with one framed message. */
 void call_answer(Call *call, const uint8_t *message, size_t length);
+/* Ends an answer that has begun, and is whole, with OK. */
+void call_finish_stream(Call *call);
 void call_free_spare(Relay *relay);
 
 /* ---- shared by the files of the call, not for others */
@@ -115,6 +136,17 @@ void call_pin_to_upstream(Call *call, Connection *connection);
 void call_log(const Call *call);
 /* In attempt.c */
 void call_end_attempt(Call *call, uint32_t http2_error);
+/* The request will not be sent again. */
+void call_forget_request(Call *call);
+/* Another attempt, after `wait_ms`; 0: at once. State RUNNING, the last attempt has been ended. */
+void call_try_again(Call *call, bool reattaches, uint64_t wait_ms);
+/* Leaves what it waits for; harmless when it does not wait. */
+void call_stop_waiting(Call *call);
+/* In recover.c: an attempt has ended without the answer. True: the call goes on, or has been finished; false:
+ * it is given up, and the caller ends it. `reason`: part of a sentence. */
+bool call_recover(Call *call, AttemptEnd end, const char *reason);
+/* The client has got something new: whatever was broken is well again. */
+void call_progressed(Call *call);
 void call_on_deadline(Deadline *deadline);
 void call_on_waiter_ready(UpstreamWaiter *waiter, PooledConnection *pooled);
 void call_on_waiter_failed(UpstreamWaiter *waiter);

@@ -6,6 +6,7 @@ HeaderKind header_kind(const char *name, size_t length)
 {
     switch (length) {
     case 4: return IS("host") ? HEADER_KIND_CONSUMED : HEADER_KIND_OTHER;
+    case 5: return IS(":path") ? HEADER_KIND_PATH : HEADER_KIND_OTHER;
     case 7:
         return IS(":scheme") ? HEADER_KIND_SCHEME : IS("profile") ? HEADER_KIND_PROFILE : HEADER_KIND_OTHER;
     case 9: return IS("x-profile") ? HEADER_KIND_PROFILE : HEADER_KIND_OTHER;

@@ -26,7 +26,8 @@ typedef struct Call Call;
 typedef struct RelayCounts {
     uint64_t n_calls, n_failed; /* ended; of those with a status other than OK */
     uint64_t n_answered_here;   /* without asking the server */
-    uint64_t n_replayed;
+    uint64_t n_replayed;        /* attempts made again as they were */
+    uint64_t n_resumed;         /* result streams continued by ReattachExecute */
     uint64_t n_clients;
     uint64_t bytes_to_clients, bytes_to_servers; /* of messages */
 } RelayCounts;

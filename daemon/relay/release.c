@@ -78,6 +78,9 @@ void release_let_go(Call *call)
 void release_operation_gone(Operation *operation)
 {
     Release *release = operation->release;
+    Call *streaming = operation->streaming;
+    if (streaming)
+        streaming->operation = NULL;
     if (!release)
         return;
     operation->release = NULL;

@@ -1,7 +1,37 @@
 #include "relay/replay.h"
 
+/* The request as the client sent it: only while nothing of an answer has gone out. */
+static ReplayDecision again_if(const ReplayFacts *facts, bool is_allowed)
+{
+    bool can_be_sent = !facts->response_started && facts->request_is_kept;
+    return is_allowed && can_be_sent && facts->n_attempts < REPLAY_MAX_ATTEMPTS ? REPLAY_AGAIN
+                                                                                : REPLAY_GIVE_UP;
+}
+
+static ReplayDecision reattach_if(const ReplayFacts *facts, bool is_allowed)
+{
+    bool is_in_time = facts->broken_for_ms < facts->resume_timeout_ms;
+    return is_allowed && facts->is_resumable && is_in_time ? REPLAY_REATTACH : REPLAY_GIVE_UP;
+}
+
 ReplayDecision replay_decide(const ReplayFacts *facts)
 {
-    bool may_be_sent_again = facts->was_unprocessed && !facts->response_started && facts->request_is_kept;
-    return may_be_sent_again && facts->n_attempts < REPLAY_MAX_ATTEMPTS ? REPLAY_AGAIN : REPLAY_GIVE_UP;
+    bool is_under_way = facts->has_delivered || facts->was_reattach;
+    if (facts->is_complete)
+        return REPLAY_FINISH;
+    switch (facts->end) {
+    case ATTEMPT_UNPROCESSED:
+    case ATTEMPT_TOKEN_REFUSED:
+        return facts->is_resumable && is_under_way ? reattach_if(facts, true) : again_if(facts, true);
+    case ATTEMPT_BROKEN:
+        return facts->is_resumable ? reattach_if(facts, true) : again_if(facts, facts->is_idempotent);
+    case ATTEMPT_CUT_SHORT: return reattach_if(facts, true);
+    case ATTEMPT_NOT_GRPC: return reattach_if(facts, is_under_way);
+    case ATTEMPT_NOT_GRPC_NOW:
+        return facts->is_resumable ? reattach_if(facts, true) : again_if(facts, facts->is_idempotent);
+    case ATTEMPT_UNAVAILABLE: return reattach_if(facts, is_under_way);
+    case ATTEMPT_NO_OPERATION: /* it was never executed, as nothing of it has been seen */
+        return !facts->has_delivered && facts->request_is_kept ? REPLAY_AGAIN : REPLAY_GIVE_UP;
+    }
+    return REPLAY_GIVE_UP;
 }

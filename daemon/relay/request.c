@@ -41,6 +41,12 @@ static bool add_forwarded(Call *call, const Header *header)
     switch (header_kind(header->name, header->name_length)) {
     case HEADER_KIND_AUTHORITY: add_text(headers, ":authority", upstream->authority); return false;
     case HEADER_KIND_SCHEME: add_text(headers, ":scheme", upstream->tls ? "https" : "http"); return false;
+    case HEADER_KIND_PATH:
+        if (call->reattaches)
+            add_text(headers, ":path", method_get(METHOD_REATTACH_EXECUTE)->path);
+        else
+            header_list_add(headers, forwarded);
+        return false;
     case HEADER_KIND_TIMEOUT:
         if (call->client_deadline_ns)
             add_timeout(call);
@@ -158,13 +164,47 @@ static bool choose_upstream(Call *call)
     return call->upstream != NULL;
 }
 
+/* The newest call that brings an operation's results takes over from an older one, which then no longer
+ * tries to go on by itself: the server has room for one. */
+static void take_over(Call *call, Operation *operation)
+{
+    Call *older = operation->streaming;
+    operation->streaming = call;
+    call->operation = operation;
+    if (!older || older == call)
+        return;
+    older->operation = NULL;
+    resume_reset(&older->resume);
+    if (older->state == CALL_WAITING && older->broken_since_ns)
+        call_fail(older, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "REATTACHED_ELSEWHERE"},
+                  "sparkbouncer: another call of the client has taken over the results of this operation");
+}
+
+/* A call whose results can be had again is known by session, user and operation, all of them whole. */
+static bool is_reattachable(const Call *call)
+{
+    const Envelope *envelope = &call->request.envelope;
+    const EnvelopeText *user = &envelope->texts[ENVELOPE_USER_ID];
+    bool user_is_whole = !user->is_present || user->length == 0 || envelope_text(envelope, ENVELOPE_USER_ID);
+    return user_is_whole && call->session && call->operation &&
+           (call->method->id == METHOD_REATTACH_EXECUTE || envelope->flags[ENVELOPE_REATTACHABLE]);
+}
+
 static void register_operation(Call *call)
 {
-    const char *operation_id = envelope_text(&call->request.envelope, ENVELOPE_OPERATION_ID);
+    const Envelope *envelope = &call->request.envelope;
+    const char *operation_id = envelope_text(envelope, ENVELOPE_OPERATION_ID);
     bool begins = call->method &&
                   (call->method->id == METHOD_EXECUTE_PLAN || call->method->id == METHOD_REATTACH_EXECUTE);
-    if (begins && call->session && operation_id)
-        (void)registry_use_operation(&call->relay->registry, call->session, operation_id);
+    if (!begins || !call->session || !operation_id)
+        return;
+    Operation *operation = registry_use_operation(&call->relay->registry, call->session, operation_id);
+    if (operation)
+        take_over(call, operation);
+    if (is_reattachable(call) && call->bytes_to_client == 0)
+        resume_begin(&call->resume, call->method->id == METHOD_REATTACH_EXECUTE
+                                        ? envelope_text(envelope, ENVELOPE_RESPONSE_ID)
+                                        : NULL);
 }
 
 static void route(Call *call)
@@ -271,10 +311,8 @@ static bool is_known_enough(const Call *call, bool message_is_complete)
 
 void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
 {
-    if (call->to_upstream.kept && call->bytes_from_client > CALL_KEEP_LIMIT) {
-        call->to_upstream.kept = NULL;
-        piece_queue_deinit(&call->kept);
-    }
+    if (call->request_is_kept && call->bytes_from_client > CALL_KEEP_LIMIT)
+        call_forget_request(call);
     if (!call->method) {
         if (call->state == CALL_HOLDING)
             health_bytes_received(call, bytes, length);

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "relay/call.h"
-#include "relay/replay.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -32,19 +32,36 @@ static bool read_status(Call *call, const HeaderList *headers)
     return header && status_parse(header->value, header->value_length, &call->status);
 }
 
-static void fail_not_grpc(Call *call, unsigned http_status)
+static bool is_of_the_moment(unsigned http_status)
+{
+    return http_status == 408 || http_status == 429 || http_status >= 500;
+}
+
+static void not_grpc(Call *call, unsigned http_status)
 {
     const ProfileSettings *profile = call->upstream->profile;
-    char type[80];
+    AttemptEnd end = is_of_the_moment(http_status) ? ATTEMPT_NOT_GRPC_NOW : ATTEMPT_NOT_GRPC;
+    char type[80], reason[96];
+    (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
+    if (call_recover(call, end, reason))
+        return;
     if (!header_list_copy_value(&call->to_upstream.received_headers, "content-type", type, sizeof type))
         (void)snprintf(type, sizeof type, "no content type");
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {.reason = "UPSTREAM_NOT_GRPC", .metadata = metadata};
-    call_fail(call, status_from_http(http_status), &details,
+    call_fail(call, call->response_started ? STATUS_UNAVAILABLE : status_from_http(http_status), &details,
               "sparkbouncer: %s:%u (profile %s) answered HTTP %u (%s), not gRPC; something between here and "
-              "the Spark "
-              "server, or the wrong port, answers in its place",
+              "the Spark server, or the wrong port, answers in its place",
               profile->host, profile->port, profile->name, http_status, type);
+}
+
+/* The headers stay with the call: an attempt's go when the next one is made. */
+static const HeaderList *keep_headers(Call *call)
+{
+    HeaderList older = call->response_headers;
+    call->response_headers = call->to_upstream.received_headers;
+    call->to_upstream.received_headers = older;
+    return &call->response_headers;
 }
 
 void response_headers_received(Call *call, bool end)
@@ -53,8 +70,6 @@ void response_headers_received(Call *call, bool end)
     unsigned http_status = http_status_of(headers);
     if (call->state != CALL_RUNNING)
         return;
-    call->to_upstream.kept = NULL; /* it is being answered: never sent again */
-    piece_queue_deinit(&call->kept);
     if (call->to_upstream.headers_too_large) {
         call_fail(
             call, STATUS_RESOURCE_EXHAUSTED, &(StatusDetails){.reason = "HEADERS_TOO_LARGE"},
@@ -64,47 +79,87 @@ void response_headers_received(Call *call, bool end)
     }
     bool has_status = end && read_status(call, headers);
     if (http_status != 200 || !(is_grpc(headers) || has_status)) {
-        fail_not_grpc(call, http_status);
+        not_grpc(call, http_status);
         return;
     }
-    if (end && !has_status)
-        return; /* response_ended says what is missing */
+    if (end)
+        return; /* a status alone, or nothing: response_ended() sees to it */
+    if (!resume_is_possible(&call->resume))
+        call_forget_request(call); /* it is being answered: never sent again */
+    if (call->response_started)
+        return; /* the client's stream goes on */
     call->response_started = true;
-    stream_send_response(&call->from_client, headers, end);
+    stream_send_response(&call->from_client, keep_headers(call), false);
 }
 
 /* ---- messages */
 
 /* The server's own id of the session, by which ReleaseExecute can be answered here. The first message of a
- * result tells it afresh, since the server may have been restarted; other answers are looked into only until
- * it is known. */
+ * result tells it afresh, since the server may have been restarted. */
+static void learn_server_session(Call *call)
+{
+    const char *id = envelope_text(&call->response.envelope, ENVELOPE_SERVER_SIDE_SESSION_ID);
+    call->knows_server_session = true;
+    if (call->session && id && strlen(id) < SESSION_ID_SIZE)
+        strcpy(call->session->server_side_session_id, id);
+}
+
+/* Answers that cannot be resumed are looked into only until the session is known. */
 static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
 {
     Session *session = call->session;
     bool is_wanted =
         session && (call->method->response_is_stream || session->server_side_session_id[0] == '\0');
-    if (!is_wanted) {
+    if (!is_wanted)
         call->response.is_done = true;
-        return;
+    else if (message_watch_feed(&call->response, call->method->response, bytes, length))
+        learn_server_session(call);
+}
+
+/* Follows a result stream. Returns how many of the bytes the client has already; SIZE_MAX: the stream has
+ * been ended, because what was sent again is not what it has. */
+static size_t follow_results(Call *call, const uint8_t *bytes, size_t length)
+{
+    const ProfileSettings *profile = call->upstream->profile;
+    size_t known;
+    bool message;
+    switch (resume_pass(&call->resume, &call->response, call->method->response, bytes, length, &known,
+                        &message)) {
+    case RESUME_GO_ON: break;
+    case RESUME_DIFFERS:
+        call_fail(
+            call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "RESULTS_DIFFER"},
+            "sparkbouncer: %s:%u (profile %s) sends another response after a cut than before it, in the "
+            "middle of which the stream broke; it cannot go on here",
+            profile->host, profile->port, profile->name);
+        return SIZE_MAX;
     }
-    if (!message_watch_feed(&call->response, call->method->response, bytes, length))
-        return;
-    const char *id = envelope_text(&call->response.envelope, ENVELOPE_SERVER_SIDE_SESSION_ID);
-    call->response.is_done = true;
-    if (id && strlen(id) < SESSION_ID_SIZE)
-        strcpy(session->server_side_session_id, id);
+    if (message && !call->knows_server_session)
+        learn_server_session(call);
+    if (message)
+        call_progressed(call);
+    if (call->request_is_kept && known < length)
+        call_forget_request(call); /* of what has been answered nothing is sent again */
+    return known;
 }
 
 void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Block *block)
 {
+    size_t known = 0;
     if (!stream_is_open(&call->from_client) || call->state != CALL_RUNNING) {
         stream_consume(&call->to_upstream, length); /* nobody reads it */
         return;
     }
-    call->bytes_to_client += length;
-    if (!call->response.is_done)
+    if (resume_is_possible(&call->resume))
+        known = follow_results(call, bytes, length);
+    else if (!call->response.is_done)
         learn_from_response(call, bytes, length);
-    stream_queue(&call->from_client, bytes, length, block);
+    if (known > 0)
+        stream_consume(&call->to_upstream, known < length ? known : length);
+    if (known >= length)
+        return;
+    call->bytes_to_client += length - known;
+    stream_queue(&call->from_client, bytes + known, length - known, block);
 }
 
 /* ---- the end */
@@ -120,26 +175,71 @@ static void explain_refusal(const Call *call)
                           profile->host, profile->port, profile->name);
 }
 
+/* A status in place of further results may be one after which they can go on. */
+static bool recover_from_status(Call *call, const HeaderList *trailers)
+{
+    static const char NO_OPERATION[] = "INVALID_HANDLE.OPERATION_NOT_FOUND";
+    const Header *message = header_list_find(trailers, "grpc-message");
+    if (call->status == STATUS_OK)
+        return resume_is_possible(&call->resume) &&
+               call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    if (call->status == STATUS_UNAVAILABLE)
+        return call_recover(call, ATTEMPT_UNAVAILABLE, "the server says UNAVAILABLE");
+    if (call->reattaches && message &&
+        memmem(message->value, message->value_length, NO_OPERATION, sizeof NO_OPERATION - 1))
+        return call_recover(call, ATTEMPT_NO_OPERATION, "the server does not know the operation");
+    return false;
+}
+
+/* Passes on the answer of an attempt that consists of a status alone. */
+static void pass_status_on(Call *call)
+{
+    const HeaderList *headers = &call->to_upstream.received_headers;
+    if (!call->response_started) {
+        call->response_started = true;
+        stream_send_response(&call->from_client, keep_headers(call), true);
+        return;
+    }
+    for (size_t i = 0; i < headers->n_entries; i++) { /* the headers have gone out: these are trailers now */
+        Header header = headers->entries[i];
+        header.name_buffer = header.value_buffer = NULL; /* the stream keeps them, up to the call's end */
+        if (header.name[0] != ':' && !header_name_is(&header, "content-type"))
+            header_list_add(&call->answer, header);
+    }
+    stream_queue_end(&call->from_client, &call->answer);
+}
+
+static void ended_without_status(Call *call)
+{
+    const ProfileSettings *profile = call->upstream->profile;
+    if (!call_recover(call, ATTEMPT_BROKEN, "the stream ended without a status"))
+        call_fail(call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "UPSTREAM_NO_STATUS"},
+                  "sparkbouncer: the answer of %s:%u (profile %s) ended without a status; the server, or "
+                  "something in between, gave up in the middle",
+                  profile->host, profile->port, profile->name);
+}
+
 void response_ended(Call *call)
 {
     if (call->state != CALL_RUNNING)
         return;
+    const HeaderList *headers = &call->to_upstream.received_headers;
     const HeaderList *trailers = &call->to_upstream.received_trailers;
-    bool is_trailers_only = trailers->n_entries == 0 && call->from_client.end_sent;
+    bool is_status_alone = trailers->n_entries == 0 && header_list_find(headers, "grpc-status");
+    const HeaderList *last = is_status_alone ? headers : trailers;
     call->upstream_ended_ns = call->relay->http2.now_ns;
-    if (!is_trailers_only && (call->to_upstream.headers_too_large || !read_status(call, trailers))) {
-        const ProfileSettings *profile = call->upstream->profile;
-        call_fail(call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "UPSTREAM_NO_STATUS"},
-                  "sparkbouncer: the answer of %s:%u (profile %s) ended without a status; the server, or "
-                  "something in "
-                  "between, gave up in the middle",
-                  profile->host, profile->port, profile->name);
+    if (call->to_upstream.headers_too_large || !read_status(call, last)) {
+        ended_without_status(call);
         return;
     }
+    if (recover_from_status(call, last))
+        return;
     explain_refusal(call);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
-    if (!is_trailers_only)
+    if (is_status_alone)
+        pass_status_on(call);
+    else
         stream_queue_end(&call->from_client, trailers);
 }
 
@@ -158,27 +258,23 @@ void response_broken(Call *call, uint32_t http2_error)
     const ProfileSettings *profile = call->upstream->profile;
     const Connection *connection = call->pooled->connection;
     bool connection_lost = connection->state >= CONNECTION_CLOSING;
-    ReplayFacts facts = {
-        .was_unprocessed = http2_error == STREAM_REFUSED,
-        .response_started = call->response_started,
-        .request_is_kept = call->to_upstream.kept != NULL || call->to_upstream.n_sent == 0,
-        .n_attempts = call->n_attempts,
-    };
     char reason[256];
     if (connection_lost)
         (void)snprintf(reason, sizeof reason, "%s", connection->end->reason);
     else
         (void)snprintf(reason, sizeof reason, "the server reset the stream (HTTP/2 error %u)", http2_error);
-    call->upstream_ended_ns = call->relay->http2.now_ns;
-    call_end_attempt(call, STREAM_CANCEL);
-    if (replay_decide(&facts) == REPLAY_AGAIN) {
-        call->relay->counts.n_replayed++;
-        call_dispatch(call);
+    if (call_recover(call, http2_error == STREAM_REFUSED ? ATTEMPT_UNPROCESSED : ATTEMPT_BROKEN, reason))
         return;
-    }
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {.reason = "UPSTREAM_LOST", .metadata = metadata};
-    call_fail(call, connection_lost ? STATUS_UNAVAILABLE : status_of_reset(call, http2_error), &details,
-              "sparkbouncer: lost %s:%u (profile %s) while it worked on this call: %s", profile->host,
-              profile->port, profile->name, reason);
+    StatusCode code = connection_lost ? STATUS_UNAVAILABLE : status_of_reset(call, http2_error);
+    if (call->broken_since_ns)
+        call_fail(call, code, &details,
+                  "sparkbouncer: lost %s:%u (profile %s) and could not go on within %llu s: %s",
+                  profile->host, profile->port, profile->name,
+                  (unsigned long long)((clock_now_ns() - call->broken_since_ns) / NS_PER_S), reason);
+    else
+        call_fail(call, code, &details,
+                  "sparkbouncer: lost %s:%u (profile %s) while it worked on this call: %s", profile->host,
+                  profile->port, profile->name, reason);
 }

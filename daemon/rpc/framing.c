@@ -18,6 +18,14 @@ bool framing_at_boundary(const Framing *framing)
     return framing->n_prefix == 0;
 }
 
+uint64_t framing_partial(const Framing *framing)
+{
+    uint64_t partial = framing->n_prefix;
+    if (framing->n_prefix == FRAMING_PREFIX_SIZE)
+        partial += framing_message_length(framing) - framing->remaining;
+    return partial;
+}
+
 static FramingEvent take_prefix(Framing *framing, const uint8_t **bytes, size_t *length)
 {
     size_t n = FRAMING_PREFIX_SIZE - framing->n_prefix;

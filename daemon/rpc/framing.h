@@ -42,5 +42,7 @@ bool framing_is_compressed(const Framing *framing);
 uint32_t framing_message_length(const Framing *framing);
 /* True between messages: nothing of a next one has been seen. */
 bool framing_at_boundary(const Framing *framing);
+/* How much there is of the message that has not ended, its prefix included; 0 between messages. */
+uint64_t framing_partial(const Framing *framing);
 /* Writes the prefix of an uncompressed message. */
 void framing_write_prefix(uint8_t prefix[FRAMING_PREFIX_SIZE], uint32_t length);

@@ -44,7 +44,8 @@ typedef struct Operation {
     ListLink age_link; /* in registry->operations, oldest first */
     Session *session;
     char operation_id[SESSION_ID_SIZE];
-    void *release; /* the relay's, for ReleaseExecute; given to on_operation_gone */
+    void *release;   /* the relay's, for ReleaseExecute; given to on_operation_gone */
+    void *streaming; /* the relay's call that brings its results now; likewise */
 } Operation;
 
 typedef struct Registry {

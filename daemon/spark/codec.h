@@ -14,3 +14,18 @@
  */
 size_t codec_write_release_response(uint8_t *bytes, size_t capacity, const char *session_id,
                                     const char *operation_id, const char *server_side_session_id);
+
+/* What a ReattachExecuteRequest says; strings are borrowed, NULL ones are left out. */
+typedef struct ReattachFields {
+    const char *session_id, *user_id, *operation_id, *client_type;
+    const char *last_response_id; /* NULL: from the beginning; never "" (the server takes
+                                     that for an id) */
+    const char *client_observed_server_side_session_id;
+} ReattachFields;
+
+#define CODEC_REATTACH_SIZE                                                                                  \
+    1024 /* enough for any of them, as each string has less than ENVELOPE_TEXT_SIZE                          \
+          */
+
+/* Writes a gRPC-framed ReattachExecuteRequest. Returns its length, or 0 when it would not fit. */
+size_t codec_write_reattach_request(uint8_t *bytes, size_t capacity, const ReattachFields *fields);

@@ -60,6 +60,52 @@ START_TEST(too_small_a_buffer_is_refused)
 }
 END_TEST
 
+/* ---- ReattachExecute */
+
+static Sparkbouncer__Envelope__ReattachExecuteRequest *decode_reattach(const uint8_t *bytes, size_t length)
+{
+    ck_assert_uint_gt(length, FRAMING_PREFIX_SIZE);
+    return sparkbouncer__envelope__reattach_execute_request__unpack(NULL, length - FRAMING_PREFIX_SIZE,
+                                                                    bytes + FRAMING_PREFIX_SIZE);
+}
+
+START_TEST(reattach_request_decodes_back)
+{
+    uint8_t bytes[CODEC_REATTACH_SIZE];
+    ReattachFields fields = {.session_id = SESSION,
+                             .user_id = "ann",
+                             .operation_id = OPERATION,
+                             .client_type = "test",
+                             .last_response_id = "last",
+                             .client_observed_server_side_session_id = SERVER};
+    size_t length = codec_write_reattach_request(bytes, sizeof bytes, &fields);
+    Sparkbouncer__Envelope__ReattachExecuteRequest *request = decode_reattach(bytes, length);
+    ck_assert_ptr_nonnull(request);
+    ck_assert_str_eq(request->session_id, SESSION);
+    ck_assert_str_eq(request->user_context->user_id, "ann");
+    ck_assert_str_eq(request->operation_id, OPERATION);
+    ck_assert_str_eq(request->client_type, "test");
+    ck_assert_str_eq(request->last_response_id, "last");
+    ck_assert_str_eq(request->client_observed_server_side_session_id, SERVER);
+    sparkbouncer__envelope__reattach_execute_request__free_unpacked(request, NULL);
+}
+END_TEST
+
+/* The server takes an empty last_response_id for one that it has never sent. */
+START_TEST(a_reattach_from_the_beginning_names_no_response)
+{
+    uint8_t bytes[CODEC_REATTACH_SIZE];
+    ReattachFields fields = {.session_id = SESSION, .operation_id = OPERATION};
+    size_t length = codec_write_reattach_request(bytes, sizeof bytes, &fields);
+    Sparkbouncer__Envelope__ReattachExecuteRequest *request = decode_reattach(bytes, length);
+    ck_assert_ptr_nonnull(request);
+    ck_assert_ptr_null(request->last_response_id);
+    ck_assert_ptr_null(request->user_context);
+    ck_assert_ptr_null(request->client_type);
+    sparkbouncer__envelope__reattach_execute_request__free_unpacked(request, NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("codec");
@@ -67,6 +113,8 @@ int main(void)
     tcase_add_test(tests, release_response_decodes_back);
     tcase_add_test(tests, absent_values_are_left_out);
     tcase_add_test(tests, too_small_a_buffer_is_refused);
+    tcase_add_test(tests, reattach_request_decodes_back);
+    tcase_add_test(tests, a_reattach_from_the_beginning_names_no_response);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,88 @@
+/* What becomes of a call whose attempt has ended without the answer. */
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "relay/call.h"
+
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_LIMIT_MS 5000
+
+static uint64_t broken_for_ms(const Call *call)
+{
+    return call->broken_since_ns ? (clock_now_ns() - call->broken_since_ns) / NS_PER_MS : 0;
+}
+
+/* A unary request of which the server has not got the end cannot have been executed. */
+static bool is_unsent(const Call *call)
+{
+    return !call->to_upstream.end_sent && call->method && !call->method->request_is_stream;
+}
+
+static ReplayFacts facts_of(const Call *call, AttemptEnd end)
+{
+    const Method *method = call->method;
+    bool nothing_sent = !call->reattaches && call->to_upstream.n_sent == 0;
+    return (ReplayFacts){
+        .end = end == ATTEMPT_BROKEN && is_unsent(call) ? ATTEMPT_UNPROCESSED : end,
+        .is_idempotent = method && method->replay == METHOD_REPLAY_SAFE,
+        .is_resumable = resume_is_possible(&call->resume),
+        .is_complete = call->resume.state == RESUME_COMPLETE,
+        .has_delivered = call->resume.has_delivered,
+        .response_started = call->response_started,
+        .request_is_kept = call->request_is_kept || nothing_sent,
+        .was_reattach = call->reattaches,
+        .n_attempts = call->n_attempts,
+        .broken_for_ms = broken_for_ms(call),
+        .resume_timeout_ms = call->upstream->profile->resume_timeout_ms,
+    };
+}
+
+/* The first time at once, then after longer and longer waits, until the client gets something again. */
+static uint64_t next_wait_ms(Call *call, AttemptEnd end)
+{
+    uint64_t now = clock_now_ns();
+    bool is_first = call->broken_since_ns == 0;
+    if (is_first || end == ATTEMPT_CUT_SHORT) /* a server that ends a stream in order is there */
+        call->broken_since_ns = now;
+    if (is_first)
+        call->backoff = (Backoff)BACKOFF_INIT(BACKOFF_FIRST_MS, BACKOFF_LIMIT_MS);
+    return is_first ? 0 : backoff_next_ms(&call->backoff, (uint32_t)now);
+}
+
+static void log_resume(const Call *call, AttemptEnd end, const char *reason)
+{
+    const ProfileSettings *profile = call->upstream->profile;
+    if (end != ATTEMPT_CUT_SHORT && broken_for_ms(call) == 0)
+        relay_log_failure(call->relay, "profile %s: the results of operation %s broke off (%s); going on",
+                          profile->name, envelope_text(&call->request.envelope, ENVELOPE_OPERATION_ID),
+                          reason);
+}
+
+bool call_recover(Call *call, AttemptEnd end, const char *reason)
+{
+    ReplayFacts facts = facts_of(call, end);
+    ReplayDecision decision = replay_decide(&facts);
+    call->upstream_ended_ns = call->relay->http2.now_ns;
+    if (decision == REPLAY_GIVE_UP)
+        return false;
+    if (decision == REPLAY_FINISH) {
+        call_finish_stream(call);
+        return true;
+    }
+    call_end_attempt(call, STREAM_CANCEL);
+    uint64_t wait_ms = next_wait_ms(call, end);
+    if (decision == REPLAY_REATTACH) {
+        call->relay->counts.n_resumed++;
+        log_resume(call, end, reason);
+    } else {
+        call->relay->counts.n_replayed++;
+    }
+    call_try_again(call, decision == REPLAY_REATTACH, wait_ms);
+    return true;
+}
+
+void call_progressed(Call *call)
+{
+    call->broken_since_ns = 0;
+}

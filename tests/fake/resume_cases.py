@@ -261,7 +261,7 @@ def gives_up(scene):
 @proxied("resume: a client that reattaches itself finishes after the daemon gave up")
 def goes_on_itself(scene):
     line = Line(scene, resume_timeout="1s", connect_timeout="1s")
-    line.relay.plan("close messages=3 times=1", "refuse times=30")
+    line.relay.plan("close messages=3 times=1", "refuse times=6")
     result = line.run(messages=10, reattach=True)
     expect_equal((result["complete"], result["problems"]), (1, 0), f"what the client saw ({result['message']!r})")
     line.expect_once()
@@ -342,14 +342,14 @@ def taken_elsewhere(scene):
 
 
 def random_plan(rng, index):
-    kind = rng.choice(["close", "close", "abort", "goaway", "below", "reset=2", "reset=8", "page=502", "refuse",
-                       "drain"])
+    # Not `below`: of a stream without an answer it would be a promise that the server did not see it.
+    kind = rng.choice(["close", "close", "abort", "goaway", "reset=2", "reset=8", "page=502", "refuse", "drain"])
     if kind.startswith("page") or kind == "refuse":
         return f"close messages={rng.randint(1, 3)} times=1", f"{kind} times={rng.randint(1, 2)}"
     moment = rng.choice([f"messages={rng.randint(1, 6)}", f"bytes={rng.randint(1, 3000)}", "request", "first"])
     if kind.startswith("reset"):
         moment = f"messages={rng.randint(1, 3)}"
-    if kind in ("goaway", "below", "drain") and moment.startswith(("bytes", "first", "request")):
+    if kind in ("goaway", "drain") and moment.startswith(("bytes", "first", "request")):
         moment = f"messages={rng.randint(1, 6)}"
     return (f"{kind} {moment} times=1",)
 
@@ -358,7 +358,7 @@ def random_plan(rng, index):
 def mixed(scene, direct):
     seed = random.randrange(1 << 32)
     rng = random.Random(seed)
-    line = Line(scene, direct)
+    line = Line(scene, direct, max_connections="1")
     plans = [plan for i in range(250) for plan in random_plan(rng, i)]
     line.relay.plan(*plans)
     result = line.run(operations=150, parallel=3, channels=3, messages=20, size=300, fake="delay_ms=1", release=True)

@@ -19,6 +19,7 @@ typedef enum FaultKind {
     FAULT_CLOSE,  /* what was forwarded arrives, then the connection ends */
     FAULT_ABORT,  /* the connection ends with a TCP reset */
     FAULT_HOLE,   /* nothing is forwarded any more, nothing is closed */
+    FAULT_HALF,   /* the connection ends for the client with a TCP reset, and the upstream is not told */
     FAULT_RESET,  /* RST_STREAM with code `value`, also upstream (CANCEL) */
     FAULT_GOAWAY, /* GOAWAY that counts our stream in, then as FAULT_CLOSE */
     FAULT_BELOW,  /* GOAWAY that does not count our stream in, then as FAULT_CLOSE */
@@ -85,7 +86,7 @@ typedef struct Link {
     struct Relay *relay;
     uint64_t id;
     Side down, up;
-    bool is_connecting, is_page, is_hole, is_closing, is_aborting, is_dead, had_preface;
+    bool is_connecting, is_page, is_hole, is_closing, is_aborting, is_half, is_dead, had_preface;
     uint32_t page_status;
     RelayStream *streams;
     uint32_t highest_stream;

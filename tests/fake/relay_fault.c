@@ -8,7 +8,7 @@
 
 enum { RST_STREAM = 3, GOAWAY = 7 };
 
-static const char *const fault_names[] = {"none",   "close", "abort", "hole", "reset",
+static const char *const fault_names[] = {"none",   "close", "abort", "hole", "half",  "reset",
                                           "goaway", "below", "drain", "page", "refuse"};
 static const char *const moment_names[] = {"arrival", "request", "first", "messages", "bytes"};
 
@@ -74,6 +74,7 @@ void fault_do(Link *link, RelayStream *stream, FaultKind kind, uint32_t value)
     case FAULT_REFUSE: link->is_closing = true; break;
     case FAULT_ABORT: link->is_aborting = link->is_closing = true; break;
     case FAULT_HOLE: link->is_hole = true; break;
+    case FAULT_HALF: link->is_half = link->is_hole = true; break;
     case FAULT_RESET:
         if (stream)
             send_reset(link, stream, value);
@@ -234,7 +235,7 @@ static void do_now(Relay *relay, FaultKind kind, uint32_t value, bool only_busy)
         while (stream && (stream->was_reset || !stream->answered ||
                           (!strstr(stream->path, "ReattachExecute") && !strstr(stream->path, "ExecutePlan"))))
             stream = stream->next;
-        if (!link->is_closing && !link->is_hole && (stream || !only_busy))
+        if (!link->is_closing && !link->is_half && (stream || !only_busy))
             fault_do(link, stream, kind, value);
     }
 }

@@ -210,6 +210,13 @@ static void side_read(Side *side)
     }
 }
 
+static void reset_down(Link *link)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(link->down.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    side_close(&link->down);
+}
+
 /* The upstream goes at once, without harm to what it was sent; the client when it has got everything. */
 static void close_gently(Link *link)
 {
@@ -220,8 +227,7 @@ static void close_gently(Link *link)
     if (link->down.out.at < link->down.out.bytes.length)
         return;
     if (link->is_aborting) {
-        struct linger linger = {.l_onoff = 1, .l_linger = 0};
-        (void)setsockopt(link->down.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+        reset_down(link);
         link->is_dead = true;
         return;
     }
@@ -258,8 +264,10 @@ void link_serve(Link *link, bool down_ready, bool up_ready)
     if (!link->is_connecting)
         side_write(link, &link->up);
     side_write(link, &link->down);
+    if (link->is_half && link->down.fd >= 0 && link->down.out.at == link->down.out.bytes.length)
+        reset_down(link);
     if (!link->is_closing && link->down.ended)
-        link->is_dead = true;
+        link->is_dead = !link->is_half;
     else if (link->up.ended && !link->is_page && !link->is_hole)
         link->is_closing = true;
     if (link->is_closing)

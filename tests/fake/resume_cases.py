@@ -107,10 +107,14 @@ for _status in (404, 429, 500, 502, 503, 504):
         line.whole("close messages=3 times=1", f"page={status} times=2", messages=10, faults=3)
 
 
-@resumed("the token is refused in mid-stream", directly=False)
-def refused(scene, direct):
-    line = Line(scene, direct)
-    line.whole(messages=20, fake="segment=5,segment_status=16,segment_times=1")
+@proxied("resume: a token refused in mid-stream, when there is no other, is told to the client")
+def refused(scene):
+    line = Line(scene)
+    result = line.run(messages=20, fake="segment=5,segment_status=16")
+    expect_equal((result["messages"], result["problems"], result["statuses"]), (5, 0, {UNAUTHENTICATED: 1}),
+                 f"what the client saw ({result['message']!r})")
+    expect("refuses the token" in line.daemon.log(), "the log does not say that it is the profile's token")
+    line.expect_once()
 
 
 @resumed("streams that end OK without result_complete")
@@ -158,6 +162,29 @@ def cut_after_complete(scene, direct):
     line.whole("close messages=11 times=5", operations=5, messages=10, release=True, faults=5)
 
 
+@resumed("half-open: the server still holds the dead stream when the operation is taken up again")
+def half_open(scene, direct):
+    line = Line(scene, direct)
+    line.whole("half messages=3 times=4", operations=2, messages=20, size=20000, fake=SLOW, faults=4)
+    expect(line.counts()["disconnected"] >= 1, "the server never held a dead stream")
+
+
+@resumed("silence, and then the connection is found dead")
+def silence(scene, direct):
+    line = Line(scene, direct)
+    line.relay.plan("hole messages=3 times=1")
+    process = line.start(messages=20, fake=SLOW)
+    line.relay.wait_event("fault")
+    line.relay.command("now abort")
+    line.expect_whole(line.result_of(process))
+
+
+@resumed("the server says UNAVAILABLE in mid-stream")
+def unavailable(scene, direct):
+    line = Line(scene, direct)
+    line.whole(operations=2, messages=20, fake="segment=5,segment_status=14,segment_times=3")
+
+
 @resumed("eight streams on the connection that is cut")
 def many_on_one(scene, direct):
     line = Line(scene, direct)
@@ -182,6 +209,23 @@ def error_at_the_end(scene, direct):
     result = line.run(messages=10, fake="status=13,message=the query failed")
     expect_equal((result["messages"], result["problems"], result["statuses"], result["message"]),
                  (10, 0, {INTERNAL: 1}, "the query failed"), "what the client saw")
+    line.expect_once()
+
+
+@proxied("resume: a client's own ReattachExecute is continued as well")
+def reattach_continued(scene):
+    line = Line(scene)
+    elsewhere = scene.client(line.server.address, metadata=[("authorization", AUTHORIZATION.split("=")[1])])
+    client = scene.client(line.daemon)
+    first = start_execute(line, elsewhere, "messages=20,size=100,delay_ms=2")
+    seen = [next(first.call) for _ in range(3)]
+    first.cancel()
+    for last, expected in ((response_ids(seen)[2], range(3, 21)), (None, range(21))):
+        line.relay.plan("close messages=2 times=3 path=Reattach")
+        running = start_reattach(client, last)
+        rest = list(running.call)
+        expect_equal(running.call.code().name, "OK", f"status ({running.call.details()!r})")
+        expect_equal([int(i[:8], 16) for i in response_ids(rest)], list(expected), "responses")
     line.expect_once()
 
 
@@ -284,7 +328,8 @@ def start_execute(line, client, script):
 
 
 def start_reattach(client, last):
-    return client.start(SPARK + "ReattachExecute", IDENTITY + field(3, OPERATION) + field(5, last), shape="us")
+    body = IDENTITY + field(3, OPERATION) + (field(5, last) if last else b"")
+    return client.start(SPARK + "ReattachExecute", body, shape="us")
 
 
 @proxied("resume: a client may cancel while its stream is being resumed")
@@ -301,6 +346,31 @@ def cancel_while_resuming(scene):
     line.relay.command("clear")
     line.whole(messages=10)
     expect_equal(line.counts()["attaches"], 2, "streams at the server: nobody waits for the cancelled one")
+
+
+@proxied("resume: a client may die while its stream is being resumed")
+def client_dies(scene):
+    line = Line(scene, connect_timeout="20s")
+    line.relay.plan("close messages=2 times=1", "refuse")
+    process = line.start(messages=10)
+    line.relay.wait_event("fault", lambda e: e["fault"] == "refuse")
+    process.kill()
+    process.wait()
+    line.relay.command("clear")
+    line.whole(messages=10)
+    expect_equal(line.counts()["attaches"], 2, "streams at the server: nobody waits for the dead one")
+
+
+@proxied("resume: the client's deadline holds while its stream is being resumed")
+def deadline(scene):
+    line = Line(scene, connect_timeout="20s")
+    client = scene.client(line.daemon)
+    line.relay.plan("close messages=2 times=1", "refuse")
+    line.operations += 1
+    result = client.call(SPARK + "ExecutePlan", EXECUTE, "messages=10,size=100", shape="us", timeout=1)
+    expect_equal((result.code, len(result["messages"])), ("DEADLINE_EXCEEDED", 2), "status and messages")
+    expect(result["seconds"] < 3, f"it took {result['seconds']:.1f} s")
+    line.expect_once()
 
 
 @proxied("resume: a client's own ReattachExecute joins the stream that is being resumed")

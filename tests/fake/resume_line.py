@@ -44,7 +44,9 @@ class Line:
         return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def run(self, operations=1, limit=60, **options):
-        process = self.start(operations, limit=limit, **options)
+        return self.result_of(self.start(operations, limit=limit, **options), limit)
+
+    def result_of(self, process, limit=60):
         try:
             out, _ = process.communicate(timeout=limit + 10)
         finally:

@@ -456,7 +456,7 @@ def cuts_some(scene, direct):
     cut_often(scene, direct, 2000, 80)
 
 
-@resumed("10,000 cuts, and not a row lost or doubled", limit=400, is_long=True)
+@resumed("10,000 cuts, and not a row lost or doubled", limit=400, directly=False, is_long=True)
 def cuts_many(scene, direct):
     line, result, faults = cut_often(scene, direct, 20000, 380)
     line.whole("close messages=2 times=5000", operations=200, parallel=1, messages=100, size=3000, limit=200)

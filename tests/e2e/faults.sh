@@ -29,7 +29,9 @@ done
 ensure_pyspark || die "no PySpark to test with"
 ensure_server spark || die "no Java to run the server with"
 make_scratch
-ARGUMENTS+=(--client "4.3=$BUILD/venv/bin/python" --rows "$([[ $LONG == yes ]] && say 20000000 || say 3000000)")
+ROWS=3000000
+[[ $LONG == no ]] || ROWS=20000000
+ARGUMENTS+=(--client "4.3=$BUILD/venv/bin/python" --rows "$ROWS")
 if [[ $LONG == yes ]]; then
     for client in "${CLIENTS[@]}"; do
         read -r -a words <<<"$client"

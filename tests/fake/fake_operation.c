@@ -62,6 +62,10 @@ static const char *reattach(FakeCall *call)
     Operations *operations = call->server->operations;
     Operation *operation = operations_find(operations, &call->request);
     uint64_t from = 0;
+    if (!operations_know_session(operations, &call->request)) {
+        operations->n_not_found++;
+        return "[INVALID_HANDLE.SESSION_NOT_FOUND] The handle is invalid. Session not found.";
+    }
     if (!operation || operation->is_gone) {
         operations->n_not_found++;
         return "[INVALID_HANDLE.OPERATION_NOT_FOUND] The handle is invalid. Operation not found.";

@@ -21,6 +21,27 @@ Operation *operations_find(const Operations *operations, const SparkRequest *req
     return at;
 }
 
+bool operations_know_session(const Operations *operations, const SparkRequest *request)
+{
+    const OperationSession *at = operations->sessions;
+    while (at && (strcmp(at->id, request->session) != 0 || strcmp(at->user, request->user) != 0))
+        at = at->next;
+    return at != NULL;
+}
+
+static void add_session(Operations *operations, const SparkRequest *request)
+{
+    if (operations_know_session(operations, request))
+        return;
+    OperationSession *session = calloc(1, sizeof(*session));
+    if (!session)
+        abort();
+    snprintf(session->user, SPARK_ID_SIZE, "%s", request->user);
+    snprintf(session->id, SPARK_ID_SIZE, "%s", request->session);
+    session->next = operations->sessions;
+    operations->sessions = session;
+}
+
 static Operation *operation_new(Operations *operations, const SparkRequest *request)
 {
     Operation *operation = calloc(1, sizeof(*operation));
@@ -41,6 +62,7 @@ Operation *operations_execute(Operations *operations, const SparkRequest *reques
     Operation *operation = operations_find(operations, request);
     if (!operation)
         operation = operation_new(operations, request);
+    add_session(operations, request);
     script_copy(&operation->script, script);
     operation->reattachable = request->reattachable;
     operation->is_gone = operation->is_forgotten = operation->is_complete = false;

@@ -28,10 +28,17 @@ typedef struct Operation {
     struct FakeCall *attached; /* NULL: nobody */
 } Operation;
 
+/* A session exists from its first ExecutePlan on. */
+typedef struct OperationSession {
+    struct OperationSession *next;
+    char user[SPARK_ID_SIZE], id[SPARK_ID_SIZE];
+} OperationSession;
+
 #define OPERATION_BUCKETS 16384
 
 typedef struct Operations {
     Operation *buckets[OPERATION_BUCKETS];
+    OperationSession *sessions;
     uint64_t retained; /* bytes of sent responses that stay */
     uint64_t n_operations, n_executions, n_attaches, n_releases, n_again;
     uint64_t n_disconnected, n_not_found, n_not_available, n_refused;
@@ -39,6 +46,7 @@ typedef struct Operations {
 
 /* The operation of that user, session and id, also one that is gone; NULL when there never was one. */
 Operation *operations_find(const Operations *operations, const SparkRequest *request);
+bool operations_know_session(const Operations *operations, const SparkRequest *request);
 /* Counts an execution. Starts the operation anew when there was one. */
 Operation *operations_execute(Operations *operations, const SparkRequest *request, const Script *script);
 /* Where a reattach with that last response begins. NULL: *ret_index is set; else the error to answer. */

@@ -21,7 +21,8 @@
 typedef struct ResumeOptions {
     const char *target, *script, *server_session;
     uint64_t operations, messages, size, first, cancel_after;
-    unsigned parallel, channels, timeout_s;
+    uint64_t plan_size;
+    unsigned parallel, channels, timeout_s, read_delay_ms;
     bool reattaches, releases, plain, arrivals;
     grpc_metadata headers[RESUME_HEADERS];
     size_t n_headers;

@@ -131,7 +131,8 @@ static void start_stream(ResumeCall *call, bool reattaches);
 /* What PySpark does with the end of a stream. */
 static bool goes_on(ResumeCall *call, bool *ret_reattaches)
 {
-    bool not_found = message_has(call, "INVALID_HANDLE.OPERATION_NOT_FOUND");
+    bool not_found = message_has(call, "INVALID_HANDLE.OPERATION_NOT_FOUND") ||
+                     message_has(call, "INVALID_HANDLE.SESSION_NOT_FOUND");
     *ret_reattaches = true;
     if (!call->resume->options->reattaches || call->is_complete || call->failed || call->cancelled ||
         call->n_tries++ > RETRY_LIMIT)
@@ -201,6 +202,14 @@ static void start_read(ResumeCall *call)
     loop_start_batch(call->call, &op, 1, &call->reading);
 }
 
+/* A reader that takes its time. */
+static void on_read_again(Timer *timer)
+{
+    ResumeCall *call = container_of(timer, ResumeCall, retry);
+    start_read(call);
+    op_ended(call);
+}
+
 static void on_read(Op *op, bool ok)
 {
     ResumeCall *call = container_of(op, ResumeCall, reading);
@@ -210,6 +219,11 @@ static void on_read(Op *op, bool ok)
             take_message(call);
         grpc_byte_buffer_destroy(call->received);
         call->received = NULL;
+        if (call->resume->options->read_delay_ms > 0) {
+            timer_start(&call->resume->loop, &call->retry, call->resume->options->read_delay_ms,
+                        on_read_again);
+            return;
+        }
         start_read(call);
     }
     op_ended(call);

@@ -5,10 +5,11 @@ right), and by one that never does, so that only the daemon can have kept its st
 """
 
 import random
+import signal
 import statistics
 import time
 
-from harness import SPARK, expect, expect_equal
+from harness import SPARK, WAIT_S, expect, expect_equal, growth
 from registry import proxied
 from resume_line import AUTHORIZATION, Line
 from wire import field, fields
@@ -96,11 +97,11 @@ for _code in range(14):
     if _code != 7:  # which promises that the server did not see the call
         @resumed(f"RST_STREAM {_code} before the first response: executed once", directly=False)
         def reset_first(scene, direct, code=_code):
-            line = Line(scene, direct)
+            line = Line(scene, direct).warm()
             line.whole(f"reset={code} request times=1", messages=5, fake="first_delay_ms=40", faults=1)
 
 
-for _status in (404, 429, 500, 502, 503, 504):
+for _status in (302, 400, 401, 403, 404, 429, 500, 502, 503, 504):
     @resumed(f"a page with {_status} instead of the reattached stream", directly=_status in (429, 502, 503, 504))
     def page(scene, direct, status=_status):
         line = Line(scene, direct)
@@ -136,10 +137,47 @@ for _moment, _fake in (("arrival", ""), ("request", "first_delay_ms=40"), ("firs
     for _how in ("close", "abort"):
         @resumed(f"{_how} at {_moment}, before the first response: executed once")
         def before_first(scene, direct, moment=_moment, how=_how, fake=_fake):
-            line = Line(scene, direct)
+            line = Line(scene, direct).warm()
             line.whole(f"{how} {moment} times=1 path=ExecutePlan", messages=10, fake=fake, faults=1)
             line.whole(f"{how} {moment} times=1 path=ExecutePlan", f"close {moment} times=2 path=Reattach",
                        messages=10, fake=fake, faults=3)
+
+
+@resumed("a page instead of the first response: executed once")
+def page_first(scene, direct):
+    line = Line(scene, direct, connections="1", max_connections="1").warm()
+    line.relay.command("now close")
+    line.whole("page=502 times=1", messages=10, faults=1)
+
+
+@resumed("a plan of 50 kB is cut while it is sent: executed once")
+def upload_cut(scene, direct):
+    line = Line(scene, direct).warm()
+    line.whole("close arrival times=3 path=ExecutePlan", operations=3, messages=3, plan=50000, faults=3)
+
+
+@resumed("a plan of 5 MB whose first response is lost: executed once")
+def large_plan(scene, direct):
+    line = Line(scene, direct).warm()
+    line.whole("close first times=3 path=ExecutePlan", operations=3, messages=3, plan=5000000, faults=3)
+
+
+@proxied("resume: a plan too large to be kept, cut while it is sent, is for the client to repeat")
+def large_plan_cut(scene):
+    line = Line(scene).warm()
+    line.relay.plan("close arrival times=1 path=ExecutePlan")
+    result = line.run(messages=3, plan=5000000, reattach=True)
+    expect_equal((result["complete"], result["problems"]), (1, 0), f"what the client saw ({result['message']!r})")
+    line.expect_once()
+
+
+@proxied("resume: the first call of a session, lost before the server had it, is for the client to repeat")
+def first_of_session(scene):
+    line = Line(scene)
+    line.relay.plan("close arrival times=1 path=ExecutePlan")
+    result = line.run(messages=10, reattach=True)
+    expect_equal((result["complete"], result["problems"]), (1, 0), f"what the client saw ({result['message']!r})")
+    line.expect_once()
 
 
 for _moment in ("arrival", "request", "first"):
@@ -229,6 +267,69 @@ def reattach_continued(scene):
     line.expect_once()
 
 
+@resumed("a slow reader, cut every 20 ms")
+def slow_reader(scene, direct):
+    line = Line(scene, direct)
+    line.relay.command("every 20 close")
+    line.expect_whole(line.run(messages=60, size=200000, read_delay=10))
+
+
+@proxied("resume: a reader that pauses for longer than resume_timeout, while the line is cut several times")
+def paused_reader(scene):
+    line = Line(scene, resume_timeout="1s")
+    client = scene.client(line.daemon)
+    running = start_execute(line, client, "messages=200,size=200000")
+    seen = [next(running.call)]
+    before = line.daemon.rss()
+    for _ in range(4):
+        attached = line.counts()["attaches"]
+        line.relay.command("now close")
+        await_that(lambda: line.counts()["attaches"] > attached, "another stream at the server")
+        time.sleep(0.7)  # four of them are longer than resume_timeout
+    expect(line.daemon.rss() - before < growth(line.daemon, 32 << 20), "unread results pile up in the daemon")
+    seen += list(running.call)
+    expect_equal(running.call.code().name, "OK", f"status ({running.call.details()!r})")
+    expect_equal([int(i[:8], 16) for i in response_ids(seen)], list(range(201)), "responses")
+    line.expect_once()
+
+
+@proxied("resume: headers, trailers and error details are those of the stream's ends, not of its middle")
+def headers_and_trailers(scene):
+    line = Line(scene)
+    headers = [("x-echo-initial-a", "1"), ("x-echo-trailing-b", "2"), ("x-echo-trailing-c-bin", b"\0\1")]
+    script = "messages=10,size=100,delay_ms=2,status=13,message=no%20good,details=0a0b0c"
+    elsewhere = scene.client(line.server.address, metadata=[("authorization", AUTHORIZATION.split("=")[1])])
+    line.relay.plan("close messages=3 times=2")
+    results = []
+    for client, operation in ((elsewhere, "0be7-direct"), (scene.client(line.daemon), "0be7-daemon")):
+        body = IDENTITY + field(5, field(1, field(1, 1))) + field(6, operation)
+        results.append(client.call(SPARK + "ExecutePlan", body, script, metadata=headers, shape="us"))
+    expect_equal(line.faults(), 2, "cuts")
+    for key in ("initial", "code", "details", "trailing"):
+        expect_equal(results[1][key], results[0][key], key)
+    expect_equal([len(result["messages"]) for result in results], [10, 10], "responses")
+
+
+@proxied("resume: the reattach says what the client would have said")
+def reattach_request(scene):
+    line = Line(scene, record=True)
+    client = scene.client(line.daemon)
+    line.relay.plan("close messages=3 times=1")
+    session, operation = "4e5c4e00-0000-4000-8000-0000000000aa", "0be7a000-0000-4000-9000-0000000000aa"
+    user, agent = field(1, "someone"), "_SPARK_CONNECT_PYTHON spark/4.3.0"
+    server_session = "5e55104e-0000-4000-8000-00000000fa4e"
+    body = (field(1, session) + field(2, user) + field(3, field(1, b"plan")) + field(4, agent) +
+            field(5, field(1, field(1, 1))) + field(6, operation) + field(8, server_session))
+    running = client.start(SPARK + "ExecutePlan", body, "messages=10,size=100", metadata=[("x-mine", "1")], shape="us")
+    ids = response_ids(list(running.call))
+    end = line.server.wait_event("end", lambda e: e["method"].endswith("ReattachExecute"))
+    found = fields(bytes.fromhex(end["first"]))
+    expect_equal({number: values[-1] for number, values in found.items()},
+                 {1: session.encode(), 2: user, 3: operation.encode(), 4: agent.encode(), 5: ids[2],
+                  6: server_session.encode()}, "ReattachExecute's fields")
+    expect(["x-mine", "1"] in end["metadata"], "the client's own header is missing")
+
+
 # What is not continued.
 
 
@@ -299,6 +400,7 @@ def gives_up(scene):
                  f"what the client saw ({result['message']!r})")
     expect("127.0.0.1" in result["message"], f"the host is not named: {result['message']!r}")
     expect(0.9 <= took <= 5, f"it took {took:.1f} s")
+    expect(line.faults() < 50, f"{line.faults()} connections in that second")
     line.expect_once()
 
 
@@ -312,6 +414,13 @@ def goes_on_itself(scene):
 
 
 # Two at the same stream.
+
+def await_that(holds, what):
+    end = time.monotonic() + WAIT_S
+    while not holds():
+        expect(time.monotonic() < end, f"waited for {what}")
+        time.sleep(0.01)
+
 
 IDENTITY = field(1, "4e5c4e00-0000-4000-8000-00000000c0de") + field(2, field(1, "someone"))
 OPERATION = "0be7a000-0000-4000-9000-00000000c0de"
@@ -437,6 +546,9 @@ def mixed(scene, direct):
     except Exception as error:
         raise type(error)(f"seed {seed}: {error}") from None
     expect(line.faults() >= 200, f"only {line.faults()} faults happened")
+    line.daemon.signal(signal.SIGTERM)
+    code = line.daemon.wait_exit()  # with AddressSanitizer a leak is a failure
+    expect_equal(code, 0, f"exit code of the daemon ({line.daemon.log()[-300:]!r})")
 
 
 def cut_often(scene, direct, cuts, limit):
@@ -462,6 +574,7 @@ def cuts_many(scene, direct):
     line.whole("close messages=2 times=5000", operations=200, parallel=1, messages=100, size=3000, limit=200)
     faults = line.faults()
     expect(faults >= 10000, f"only {faults} cuts")
+    expect(line.daemon.rss() < growth(line.daemon, 64 << 20), f"the daemon has {line.daemon.rss() >> 20} MiB")
     print(f"   {faults} cuts in {result['seconds']:.0f} s and more", flush=True)
 
 

@@ -15,11 +15,11 @@
 #include "resume.h"
 
 static const char usage[] =
-    "usage: resume-client --target HOST:PORT [--operations N] [--parallel K] [--messages N] [--size BYTES]\n"
-    "                     [--fake SCRIPT] [--header KEY=VALUE]… [--first N] [--reattach] [--release] "
-    "[--plain]\n"
-    "                     [--cancel-after N] [--server-session ID] [--arrivals] [--timeout SECONDS] "
-    "[--channels N]\n"
+    "usage: resume-client --target HOST:PORT [--operations N] [--first N] [--parallel K] [--channels N]\n"
+    "                     [--messages N] [--size BYTES] [--plan BYTES] [--fake SCRIPT] [--header "
+    "KEY=VALUE]…\n"
+    "                     [--reattach] [--release] [--plain] [--cancel-after N] [--read-delay MS]\n"
+    "                     [--server-session ID] [--arrivals] [--timeout SECONDS]\n"
     "Operations are numbered from --first; --plain: not reattachable. Prints one JSON line.\n";
 
 static const struct option long_options[] = {
@@ -39,6 +39,8 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, 'o'},
     {"channels", required_argument, NULL, 'y'},
     {"server-session", required_argument, NULL, 'x'},
+    {"read-delay", required_argument, NULL, 'd'},
+    {"plan", required_argument, NULL, 'g'},
     {NULL, 0, NULL, 0},
 };
 
@@ -61,6 +63,7 @@ static bool parse_options(ResumeOptions *options, int argc, char **argv)
                                .messages = 10,
                                .size = 1000,
                                .cancel_after = UINT64_MAX,
+                               .plan_size = 200,
                                .timeout_s = 60,
                                .server_session = "5e55104e-0000-4000-8000-00000000fa4e"};
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
@@ -83,6 +86,8 @@ static bool parse_options(ResumeOptions *options, int argc, char **argv)
         case 'c': options->cancel_after = strtoull(optarg, NULL, 10); break;
         case 'a': options->arrivals = true; break;
         case 'o': options->timeout_s = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'd': options->read_delay_ms = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'g': options->plan_size = strtoull(optarg, NULL, 10); break;
         case 'x': options->server_session = optarg; break;
         default: return false;
         }

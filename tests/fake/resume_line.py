@@ -16,9 +16,9 @@ numbers = itertools.count(1)
 class Line:
     """`direct`: without the daemon, and the client reattaches as PySpark does. Else it never does: the daemon must."""
 
-    def __init__(self, scene, direct=False, server=(), main=None, **profile):
+    def __init__(self, scene, direct=False, server=(), main=None, record=False, **profile):
         self.direct = direct
-        self.server = scene.fake("--operations", *server, token=TOKEN, record=False)
+        self.server = scene.fake("--operations", *server, token=TOKEN, record=record)
         self.relay = scene.relay(self.server)
         self.daemon = None
         profile = {"connections": "1", "max_connections": "2", **profile}
@@ -28,6 +28,11 @@ class Line:
         self.target = self.relay.address if direct else self.daemon.target
         self.scene = scene
         self.operations = 0
+
+    def warm(self):
+        """A first operation, so that the server knows the session."""
+        self.expect_whole(self.run(messages=1))
+        return self
 
     def start(self, operations=1, reattach=None, limit=60, **options):
         """A resume-client; keywords are its options."""

@@ -29,8 +29,8 @@ void resume_request_execute(Bytes *out, const ResumeOptions *options, const Spar
 {
     static const uint8_t reattachable[] = {0x0a, 2, 8, 1};
     append_head(out, identity);
-    wire_bytes_header(out, 3, 200); /* the plan */
-    pattern_fill(bytes_extend(out, 200), 200, 0);
+    wire_bytes_header(out, 3, (size_t)options->plan_size);
+    pattern_fill(bytes_extend(out, (size_t)options->plan_size), (size_t)options->plan_size, 0);
     wire_string(out, 4, client_type);
     if (!options->plain)
         wire_bytes(out, 5, reattachable, sizeof(reattachable));

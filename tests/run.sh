@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
-#   tests/run.sh --only PART    one of: build lint unit ring h2spec e2e (can be given more than once)
+#   tests/run.sh --only PART    one of: build lint unit ring h2spec e2e faults (can be given more than once)
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
 set -euo pipefail
@@ -11,7 +11,7 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring h2spec e2e)
+PARTS=(build lint unit ring h2spec e2e faults)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -128,7 +128,7 @@ step "install what is missing"
 ensure_packages "${DAEMON_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${PYTHON_PACKAGES[@]}" || die "cannot build without these packages"
 # Without them only their own part is skipped, which then says so.
 ensure_packages clang-format-14=cmd:clang-format-14 shellcheck=cmd:shellcheck || true
-if wanted ring || wanted e2e; then
+if wanted ring || wanted e2e || wanted faults; then
     ensure_pyspark || die "no PySpark to test with"
 fi
 step_done
@@ -157,6 +157,9 @@ if wanted h2spec; then
 fi
 if wanted e2e; then
     run_part e2e 900 tests/e2e/e2e.sh --daemon "$RELEASE"
+fi
+if wanted faults; then
+    run_part faults 600 tests/e2e/faults.sh --daemon "$RELEASE" --programs "$PROGRAMS"
 fi
 
 say

@@ -75,12 +75,19 @@ class Line:
                 probe.bind(("127.0.0.1", 0))
                 self.port = probe.getsockname()[1]
         self.daemon = self.scene.daemon(f"sc://{self.relay.address}/;token={TOKEN}",
-                                        main={"listen": f"127.0.0.1:{self.port}", "log_calls": "off"})
+                                        main={"listen": f"127.0.0.1:{self.port}", "log_level": "info",
+                                              "log_calls": "info"}, connections="1", max_connections="2")
 
     def kill_daemon(self):
         self.daemon.process.send_signal(signal.SIGKILL)
         self.daemon.wait_exit()
         self.start_daemon()
+
+    def expect_unseen(self):
+        """The client never had to reattach."""
+        if self.daemon:
+            seen = [line for line in self.daemon.log().splitlines() if " ReattachExecute " in line]
+            expect(not seen, lambda: f"the client reattached {len(seen)} times: {seen[0]}")
 
     @property
     def remote(self):
@@ -108,7 +115,25 @@ def collect_cut(line, python, rows):
     faults = line.relay.command("clear") - before
     check_collect(result, rows)
     expect(faults >= 1, "the connection was never cut")
+    line.expect_unseen()
     return f"{result['seconds']} s, {faults} cuts"
+
+
+def collect_faults(line, python, rows):
+    """One fault of each kind after the other, against the server's own HTTP/2."""
+    program = line.program(python, "collect", rows)
+    before = line.relay.command("clear")
+    line.relay.plan("reset=2 messages=9 times=2", "reset=8 messages=5 times=2", "goaway messages=7 times=2",
+                    "below messages=4 times=2", "abort messages=6 times=2", "half messages=3 times=2",
+                    "close bytes=123457 step=70001 times=9", "close first times=2 path=Reattach",
+                    "close request times=2 path=Reattach", "page=503 times=2", "drain messages=3 times=1")
+    program.go()
+    result = program.result()
+    faults = line.relay.command("clear") - before
+    check_collect(result, rows)
+    expect(faults >= 20, f"only {faults} faults happened")
+    line.expect_unseen()
+    return f"{result['seconds']} s, {faults} faults"
 
 
 def collect_killed(line, python, rows):
@@ -159,11 +184,27 @@ def write_cut(line, python, rows):
         program.kill()
         expect(faults > 0, "nothing was cut")
         expect_equal(table_rows(sys.executable, line, table), total, f"rows in the table after {stage!r}")
+        line.expect_unseen()
     return f"{len(STAGES)} jobs, {', '.join(map(str, times))} s"
 
 
-CASES = {"collect_cut_every_200_ms": collect_cut, "collect_daemon_killed": collect_killed,
-         "write_cut_at_each_stage": write_cut}
+def write_killed(line, python, rows):
+    """The daemon is killed when the server has the job, and started again."""
+    rows //= 10
+    table = "t" + str(time.monotonic_ns())
+    program = line.program(python, "write", rows, table)
+    line.relay.plan("none request times=1 path=ExecutePlan")
+    program.go()
+    line.relay.wait_event("fault", limit=60)
+    line.kill_daemon()
+    result = program.result()
+    expect_equal(table_rows(sys.executable, line, table), rows, "rows in the table")
+    return f"{result['seconds']} s"
+
+
+CASES = {"collect_cut_every_200_ms": collect_cut, "collect_faults_of_each_kind": collect_faults,
+         "collect_daemon_killed": collect_killed, "write_cut_at_each_stage": write_cut,
+         "write_daemon_killed": write_killed}
 
 
 def run_case(name, function, options, ring, python):
@@ -207,7 +248,7 @@ def main():
             for case, function in CASES.items():
                 if options.only and not any(text in case for text in options.only):
                     continue
-                if options.direct and function is collect_killed:
+                if options.direct and function in (collect_killed, write_killed):
                     continue
                 counts[run_case(f"{case} {name}", function, options, ring, python)] += 1
     finally:

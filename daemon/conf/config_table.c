@@ -87,6 +87,8 @@ const ConfigKey CONFIG_KEYS[] = {
             "Connections to the server when they are busy"),
     PROFILE("connect_timeout", CONFIG_DURATION, connect_timeout_ms, "20s", SECOND / 10, 600 * SECOND,
             "How long connecting may take, TLS included"),
+    PROFILE_UNSET("session", CONFIG_SESSION, offsetof(ProfileSettings, session), "etl",
+                  "The named session that all clients share who name none; unset: each has its own"),
     PROFILE("resume_timeout", CONFIG_DURATION, resume_timeout_ms, "270s", 0, 24 * 3600 * SECOND,
             "How long results that broke off are tried to go on; servers keep them for 5 minutes"),
 };

@@ -148,6 +148,21 @@ static int store_path(void *target, const ConfigKey *key, const char *text, Envi
     return -EINVAL;
 }
 
+static int store_session(void *target, const ConfigKey *key, const char *text, Environment environment,
+                         Text *complaint)
+{
+    char **session = field(target, key);
+    (void)environment;
+    if (!value_is_session_name(text, strlen(text))) {
+        text_printf(complaint, "a name takes letters, digits, '.', '_' and '-', at most %d of them",
+                    VALUE_SESSION_NAME_MAX);
+        return -EINVAL;
+    }
+    free(*session);
+    *session = mem_copy_string(text);
+    return 0;
+}
+
 static int store_listens(void *target, const ConfigKey *key, const char *text, Environment environment,
                          Text *complaint)
 {
@@ -166,6 +181,7 @@ const ConfigType CONFIG_LOG_FORMAT = {.name = "auto, text, json or journal", .st
 const ConfigType CONFIG_LOG_CALLS = {.name = "off, info or debug", .store = store_log_calls};
 const ConfigType CONFIG_CLUSTER_CHOICE = {.name = "profile or client", .store = store_cluster_choice};
 const ConfigType CONFIG_PATH = {.name = "path", .is_free = true, .store = store_path};
+const ConfigType CONFIG_SESSION = {.name = "name", .store = store_session};
 const ConfigType CONFIG_LISTENS = {.name = "addresses", .store = store_listens};
 const ConfigType CONFIG_NAME = {.name = "name", .is_free = true};
 const ConfigType CONFIG_FILE = {.name = "path", .is_free = true};

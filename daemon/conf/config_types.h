@@ -8,5 +8,6 @@ extern const ConfigType CONFIG_BOOLEAN, CONFIG_COUNT, CONFIG_SIZE, CONFIG_DURATI
 extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, CONFIG_CLUSTER_CHOICE;
 extern const ConfigType CONFIG_PATH; /* absolute, ~ expanded */
 extern const ConfigType CONFIG_LISTENS;
+extern const ConfigType CONFIG_SESSION;
 /* Resolved by the loader. */
 extern const ConfigType CONFIG_NAME, CONFIG_FILE, CONFIG_HOST, CONFIG_SECRET, CONFIG_URL;

@@ -14,6 +14,7 @@ static void profile_deinit(ProfileSettings *profile)
     free(profile->cluster_id);
     free(profile->ca_file);
     free(profile->proxy);
+    free(profile->session);
 }
 
 Settings *settings_free(Settings *settings)

@@ -119,6 +119,7 @@ typedef struct ProfileSettings {
     unsigned connections;     /* wished size of the pool, >= 1 */
     unsigned max_connections; /* >= connections */
     uint64_t connect_timeout_ms;
+    char *session;              /* the named session of calls that name none; NULL: each client has its own */
     uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
 } ProfileSettings;
 

@@ -138,3 +138,15 @@ void value_append_size(Text *text, uint64_t bytes)
         return;
     }
 }
+
+bool value_is_session_name(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        bool is_fit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '.' || c == '_' || c == '-';
+        if (!is_fit)
+            return false;
+    }
+    return length > 0 && length <= VALUE_SESSION_NAME_MAX;
+}

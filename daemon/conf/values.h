@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,6 +23,10 @@ int value_parse_duration(const char *text, uint64_t *ret_ms, Text *complaint) _m
 int value_parse_size(const char *text, uint64_t *ret_bytes, Text *complaint) _must_check_;
 /* An octal file mode. */
 int value_parse_mode(const char *text, mode_t *ret_mode, Text *complaint) _must_check_;
+
+#define VALUE_SESSION_NAME_MAX 63
+/* Letters, digits, '.', '_' and '-'; not empty, not too long. */
+bool value_is_session_name(const char *text, size_t length);
 
 /* The shortest spelling that parses to the same value. */
 void value_append_duration(Text *text, uint64_t ms);

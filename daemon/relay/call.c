@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/named_call.h"
 #include "relay/release.h"
 
 #define MAX_SPARE_CALLS     64
@@ -54,6 +55,8 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
         stream_consume(stream, length); /* nobody wants it any more */
         return;
     }
+    if (call->named)
+        session_patch_apply(&call->named->request, (uint8_t *)(uintptr_t)bytes, length);
     stream_queue(&call->to_upstream, bytes, length, block);
     request_bytes_received(call, bytes, length);
 }
@@ -206,6 +209,8 @@ static void call_recycle(Call *call)
     free(call->answer_text);
     call->answer_text = NULL;
     call->credential = credential_unref(call->credential);
+    free(call->named);
+    call->named = NULL;
     call->method = NULL;
     call->release = NULL;
     call->path = NULL;

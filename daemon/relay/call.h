@@ -27,6 +27,8 @@
 #include "spark/method.h"
 #include "spark/scanner.h"
 
+typedef struct NamedCall NamedCall;
+
 /*
  * RECEIVING → HOLDING → WAITING ⇄ RUNNING → ANSWERED → ENDED, with short cuts to ANSWERED for calls that are
  * answered here and to ENDED for those whose client goes away.
@@ -61,6 +63,7 @@ struct Call {
     Credential *credential;
     Session *session;        /* a reference; NULL: not known */
     struct Release *release; /* what it waits for, or was made by; NULL: none */
+    NamedCall *named;        /* of a call in a named session; NULL: it is in none */
     Operation *operation;    /* whose results it brings, the newest call to do so; NULL: none */
     MessageWatch request, response;
 

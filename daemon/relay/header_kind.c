@@ -9,7 +9,10 @@ HeaderKind header_kind(const char *name, size_t length)
     case 5: return IS(":path") ? HEADER_KIND_PATH : HEADER_KIND_OTHER;
     case 7:
         return IS(":scheme") ? HEADER_KIND_SCHEME : IS("profile") ? HEADER_KIND_PROFILE : HEADER_KIND_OTHER;
-    case 9: return IS("x-profile") ? HEADER_KIND_PROFILE : HEADER_KIND_OTHER;
+    case 9:
+        return IS("x-profile")   ? HEADER_KIND_PROFILE
+               : IS("x-session") ? HEADER_KIND_SESSION
+                                 : HEADER_KIND_OTHER;
     case 10: return IS(":authority") ? HEADER_KIND_AUTHORITY : HEADER_KIND_OTHER;
     case 12: return IS("grpc-timeout") ? HEADER_KIND_TIMEOUT : HEADER_KIND_OTHER;
     case 13:

@@ -12,6 +12,7 @@ typedef enum HeaderKind {
     HEADER_KIND_PATH,       /* :path; another one's when we reattach */
     HEADER_KIND_TIMEOUT,    /* grpc-timeout; sent on less what has passed */
     HEADER_KIND_PROFILE,    /* x-profile, profile: for the daemon */
+    HEADER_KIND_SESSION,    /* x-session: likewise */
     HEADER_KIND_CLUSTER_ID, /* x-databricks-cluster-id: the profile says who chooses */
     HEADER_KIND_CONSUMED,   /* credentials and addressing of a client: never beside ours */
 } HeaderKind;

@@ -7,6 +7,7 @@
 #include "relay/call.h"
 #include "relay/header_kind.h"
 #include "relay/health.h"
+#include "relay/named_call.h"
 #include "relay/release.h"
 #include "relay/route.h"
 
@@ -57,7 +58,8 @@ static bool add_forwarded(Call *call, const Header *header)
         header_list_add(headers, forwarded);
         return true;
     case HEADER_KIND_CONSUMED:
-    case HEADER_KIND_PROFILE: return false;
+    case HEADER_KIND_PROFILE:
+    case HEADER_KIND_SESSION: return false;
     case HEADER_KIND_OTHER: header_list_add(headers, forwarded); return false;
     }
     return false;
@@ -212,6 +214,8 @@ static void route(Call *call)
     if (!choose_upstream(call))
         return;
     use_session(call);
+    if (named_call_begin(call))
+        return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
         return;
     call_dispatch(call);
@@ -294,6 +298,12 @@ void request_headers_received(Call *call)
         route(call);
 }
 
+/* Those that may be answered or changed here. All of them are short. */
+static bool is_needed_whole(MethodId id)
+{
+    return id == METHOD_RELEASE_EXECUTE || id == METHOD_RELEASE_SESSION || id == METHOD_INTERRUPT;
+}
+
 /* Whether the message tells enough to send it on: most need session and user, a few are answered here whole.
  */
 static bool is_known_enough(const Call *call, bool message_is_complete)
@@ -304,8 +314,7 @@ static bool is_known_enough(const Call *call, bool message_is_complete)
     bool is_readable = watch->is_scanning || watch->framing.n_prefix < FRAMING_PREFIX_SIZE;
     if (!is_readable || call->bytes_from_client > HOLD_LIMIT)
         return true;
-    return call->method->id != METHOD_RELEASE_EXECUTE &&
-           watch->envelope.texts[ENVELOPE_SESSION_ID].is_present &&
+    return !is_needed_whole(call->method->id) && watch->envelope.texts[ENVELOPE_SESSION_ID].is_present &&
            watch->envelope.texts[ENVELOPE_USER_ID].is_present;
 }
 

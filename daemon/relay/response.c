@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "relay/call.h"
+#include "relay/named_call.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -108,12 +109,16 @@ static void learn_server_session(Call *call)
 static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
 {
     Session *session = call->session;
-    bool is_wanted =
-        session && (call->method->response_is_stream || session->server_side_session_id[0] == '\0');
+    bool is_clone = call->named && call->method->id == METHOD_CLONE_SESSION;
+    bool is_wanted = session && (call->method->response_is_stream || is_clone ||
+                                 session->server_side_session_id[0] == '\0');
     if (!is_wanted)
         call->response.is_done = true;
-    else if (message_watch_feed(&call->response, call->method->response, bytes, length))
+    else if (message_watch_feed(&call->response, call->method->response, bytes, length)) {
         learn_server_session(call);
+        if (is_clone)
+            named_call_cloned(call);
+    }
 }
 
 /* Follows a result stream. Returns how many of the bytes the client has already; SIZE_MAX: the stream has
@@ -150,6 +155,8 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
         stream_consume(&call->to_upstream, length); /* nobody reads it */
         return;
     }
+    if (call->named)
+        session_patch_apply(&call->named->response, (uint8_t *)(uintptr_t)bytes, length);
     if (resume_is_possible(&call->resume))
         known = follow_results(call, bytes, length);
     else if (!call->response.is_done)

@@ -14,6 +14,7 @@
 #include "base/map.h"
 
 #define SESSION_ID_SIZE         64 /* UUIDs have 36 characters */
+#define SESSION_NAME_SIZE       64 /* of a named one */
 #define SESSION_USER_SIZE       128
 #define SESSION_MAX_OPERATIONS  256   /* kept for one session; clients run a few at a time */
 #define REGISTRY_MAX_OPERATIONS 20000 /* kept for all; one takes about a KiB with its pending release */
@@ -30,6 +31,8 @@ typedef struct Session {
     char user_id[SESSION_USER_SIZE];
     char session_id[SESSION_ID_SIZE];
     char server_side_session_id[SESSION_ID_SIZE]; /* empty: not known yet */
+    char name[SESSION_NAME_SIZE];                 /* of the named session that it shares; empty: none */
+    bool is_clone;         /* made by CloneSession out of a named one: a session of its own */
     const void *target;    /* what its calls are routed to when they do not say; set by the relay */
     List operations;       /* oldest first */
     uint32_t n_references; /* calls that use it: it is not freed under them */

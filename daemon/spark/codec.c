@@ -39,3 +39,54 @@ size_t codec_write_reattach_request(uint8_t *bytes, size_t capacity, const Reatt
     request.client_observed_server_side_session_id = (char *)fields->client_observed_server_side_session_id;
     return write_framed(&request.base, bytes, capacity);
 }
+
+size_t codec_write_release_session_response(uint8_t *bytes, size_t capacity, const char *session_id,
+                                            const char *server_side_session_id)
+{
+    Sparkbouncer__Envelope__ReleaseSessionResponse response =
+        SPARKBOUNCER__ENVELOPE__RELEASE_SESSION_RESPONSE__INIT;
+    response.session_id = (char *)session_id;
+    response.server_side_session_id = (char *)server_side_session_id;
+    return write_framed(&response.base, bytes, capacity);
+}
+
+size_t codec_write_plan_tag(uint8_t *bytes, size_t capacity, const char *tag)
+{
+    Sparkbouncer__Envelope__ExecutePlanRequest request = SPARKBOUNCER__ENVELOPE__EXECUTE_PLAN_REQUEST__INIT;
+    char *tags[] = {(char *)tag};
+    request.n_tags = 1;
+    request.tags = tags;
+    size_t length = protobuf_c_message_get_packed_size(&request.base);
+    return length <= capacity ? protobuf_c_message_pack(&request.base, bytes) : 0;
+}
+
+#define INTERRUPT_ALL 1 /* InterruptType */
+#define INTERRUPT_TAG 2
+
+bool codec_narrow_interrupt(const uint8_t *bytes, size_t length, const char *tag, Text *request)
+{
+    typedef Sparkbouncer__Envelope__InterruptRequest Request;
+    uint8_t prefix[FRAMING_PREFIX_SIZE];
+    Request *decoded = length < sizeof prefix || bytes[0] != 0
+                           ? NULL
+                           : sparkbouncer__envelope__interrupt_request__unpack(NULL, length - sizeof prefix,
+                                                                               bytes + sizeof prefix);
+    bool is_for_all =
+        decoded && decoded->interrupt_type == INTERRUPT_ALL &&
+        decoded->interrupt_case == SPARKBOUNCER__ENVELOPE__INTERRUPT_REQUEST__INTERRUPT__NOT_SET;
+    if (is_for_all) {
+        Request narrowed = *decoded;
+        narrowed.interrupt_type = INTERRUPT_TAG;
+        narrowed.interrupt_case = SPARKBOUNCER__ENVELOPE__INTERRUPT_REQUEST__INTERRUPT_OPERATION_TAG;
+        narrowed.operation_tag = (char *)tag;
+        size_t size = protobuf_c_message_get_packed_size(&narrowed.base);
+        _cleanup_(mem_freep) uint8_t *packed = mem_alloc(size);
+        (void)protobuf_c_message_pack(&narrowed.base, packed);
+        framing_write_prefix(prefix, (uint32_t)size);
+        text_append_bytes(request, (const char *)prefix, sizeof prefix);
+        text_append_bytes(request, (const char *)packed, size);
+    }
+    if (decoded)
+        sparkbouncer__envelope__interrupt_request__free_unpacked(decoded, NULL);
+    return is_for_all;
+}

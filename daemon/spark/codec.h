@@ -5,8 +5,11 @@
  * path but for the answer to ReleaseExecute, which is small. Pure; any thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/text.h"
 
 /*
  * Writes a gRPC-framed ReleaseExecuteResponse {session_id, operation_id, server_side_session_id} (prefix
@@ -29,3 +32,14 @@ typedef struct ReattachFields {
 
 /* Writes a gRPC-framed ReattachExecuteRequest. Returns its length, or 0 when it would not fit. */
 size_t codec_write_reattach_request(uint8_t *bytes, size_t capacity, const ReattachFields *fields);
+
+/* Writes a gRPC-framed ReleaseSessionResponse; `server_side_session_id` may be NULL. Returns its length, or 0
+ * when it would not fit. */
+size_t codec_write_release_session_response(uint8_t *bytes, size_t capacity, const char *session_id,
+                                            const char *server_side_session_id);
+/* Writes the field of an ExecutePlanRequest that is one more tag. Returns its length, or 0 when it would not
+ * fit. */
+size_t codec_write_plan_tag(uint8_t *bytes, size_t capacity, const char *tag);
+/* A gRPC-framed InterruptRequest of type "all" becomes one of type "tag"; the rest stays as it was, unknown
+ * fields too. False, with nothing appended, when it is another, or cannot be read. */
+bool codec_narrow_interrupt(const uint8_t *bytes, size_t length, const char *tag, Text *request);

@@ -110,6 +110,7 @@ static const FieldRow clone_session_request[] = {
 };
 static const FieldRow clone_session_response[] = {
     [1] = SESSION_ID, [2] = SERVER_SIDE_SESSION_ID,
+    [3] = {FIELD_TEXT, ENVELOPE_NEW_SESSION_ID, 0, NULL},
 };
 
 static const FieldRow get_status_request[] = {

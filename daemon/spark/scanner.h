@@ -2,10 +2,10 @@
 
 /*
  * Finds the envelope of a Spark Connect message in its bytes as they pass: session, user, operation and
- * response ids, wherever the fields lie and however the bytes are split. Nothing is decoded, changed or held
- * back; what is not looked for is skipped by its length. As in protobuf the last occurrence of a field wins,
- * and repeated occurrences of a sub-message merge. Malformed input stops the scan and nothing else. Pure; any
- * thread.
+ * response ids, wherever the fields lie and however the bytes are split. Nothing is decoded or held back, and
+ * nothing changed but session ids when that is asked for; what is not looked for is skipped by its length. As
+ * in protobuf the last occurrence of a field wins, and repeated occurrences of a sub-message merge. Malformed
+ * input stops the scan and nothing else. Pure; any thread.
  */
 
 #include <stdbool.h>
@@ -21,6 +21,7 @@ typedef enum EnvelopeSlot {
     ENVELOPE_SERVER_SIDE_SESSION_ID, /* responses; in requests client_observed_server_side_session_id */
     ENVELOPE_RESPONSE_ID,            /* responses: response_id; ReattachExecute: last_response_id;
                                         ReleaseExecute: release_until.response_id */
+    ENVELOPE_NEW_SESSION_ID,         /* CloneSessionResponse */
     ENVELOPE_N_STRINGS,
     ENVELOPE_RELEASE_ALL = ENVELOPE_N_STRINGS, /* ReleaseExecute: release_all is there (an empty message) */
     ENVELOPE_RELEASE_UNTIL,   /* ReleaseExecute: release_until is there; the later of the two wins (oneof) and
@@ -60,9 +61,13 @@ typedef enum ScannerState { SCANNER_RUNNING, SCANNER_MALFORMED } ScannerState;
 
 #define SCANNER_MAX_DEPTH 4
 
+#define SCANNER_ID_LENGTH 36 /* of a UUID */
+
 typedef struct Scanner {
     const MessageShape *shape;
-    Envelope *envelope; /* borrowed */
+    Envelope *envelope;         /* borrowed */
+    const char *new_session_id; /* borrowed; every session id of SCANNER_ID_LENGTH is overwritten with it as
+                                   it passes; NULL: nothing is changed */
     ScannerState state;
     /* private: position in the message, the varint being read, the field, the nesting; see scanner.c */
     uint8_t step;
@@ -78,6 +83,9 @@ typedef struct Scanner {
 
 /* Starts a message. `shape` may be NULL: then everything is skipped. The envelope is not reset by this. */
 void scanner_begin(Scanner *scanner, const MessageShape *shape, Envelope *envelope);
+/* As above, for bytes that may be written to: the envelope has what stood there before. */
+void scanner_begin_patch(Scanner *scanner, const MessageShape *shape, Envelope *envelope,
+                         const char *new_session_id);
 /* The next bytes of the message; any split. Once malformed it stays so until the next scanner_begin(). */
 ScannerState scanner_feed(Scanner *scanner, const uint8_t *bytes, size_t length);
 /* After the last byte: false when the message was malformed or ends inside a field. */

@@ -43,7 +43,7 @@ ADMIN_FOR_CLI = re.compile(r"admin/(control_)?client\.h")
 # System headers by the folders (or files) that may include them.
 PRIVATE_HEADERS = {
     r"nghttp2/": ("http2/", "cli/version.c"),
-    r"openssl/": ("http2/", "cli/version.c"),
+    r"openssl/": ("http2/", "base/uuid.c", "cli/version.c"),
     r"microhttpd\.h": ("admin/",),
     r"ini\.h": ("conf/",),
     r"systemd/": ("daemon.c", "admin/service.c", "front/"),

@@ -46,6 +46,7 @@ static const OracleField oracle_fields[] = {
     {"operation_id", ENVELOPE_OPERATION_ID},
     {"server_side_session_id", ENVELOPE_SERVER_SIDE_SESSION_ID},
     {"client_observed_server_side_session_id", ENVELOPE_SERVER_SIDE_SESSION_ID},
+    {"new_session_id", ENVELOPE_NEW_SESSION_ID},
     {"response_id", ENVELOPE_RESPONSE_ID},
     {"last_response_id", ENVELOPE_RESPONSE_ID},
     {"release_all", ENVELOPE_RELEASE_ALL},
@@ -77,7 +78,9 @@ static inline void oracle_collect(const ProtobufCMessage *message, Oracle *oracl
         const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
         const void *member = (const char *)message + field->offset;
         EnvelopeSlot slot = oracle_slot(field->name);
-        if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        if (field->label == PROTOBUF_C_LABEL_REPEATED && field->type != PROTOBUF_C_TYPE_MESSAGE) {
+            continue; /* tags */
+        } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
             size_t n = *(const size_t *)(const void *)((const char *)message + field->quantifier_offset);
             for (size_t k = 0; k < n; k++)
                 oracle_collect((*(ProtobufCMessage *const *const *)member)[k], oracle);

@@ -91,6 +91,9 @@ static inline void write_field(Text *out, const ProtobufCFieldDescriptor *field)
     } else if (field->type == PROTOBUF_C_TYPE_BOOL) {
         write_varint(out, (uint64_t)field->id << 3);
         write_varint(out, random_below(2));
+    } else if (field->type == PROTOBUF_C_TYPE_INT32) {
+        write_varint(out, (uint64_t)field->id << 3);
+        write_varint(out, random_below(300));
     } else {
         Text child _cleanup_(text_deinit) = TEXT_NULL;
         write_message(&child, field->descriptor);

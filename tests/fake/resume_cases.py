@@ -330,6 +330,27 @@ def reattach_request(scene):
     expect(["x-mine", "1"] in end["metadata"], "the client's own header is missing")
 
 
+# In a named session the ids are others at the server, whole or cut.
+NAMED = "x-session=etl"
+
+
+@proxied("resume: a named session, cut at each third byte of the first kB")
+def named_bytes(scene):
+    line = Line(scene)
+    line.whole("close bytes=1 step=3 times=333 path=ExecutePlan", operations=333, messages=6, size=200, header=NAMED,
+               release=True, faults=333)
+
+
+@proxied("resume: a named session, cut after each message and before the first")
+def named_messages(scene):
+    line = Line(scene)
+    line.whole("close messages=1 times=60", operations=6, parallel=3, channels=3, messages=20, header=NAMED,
+               release=True)
+    for moment in ("arrival", "request", "first"):
+        line.whole(f"close {moment} times=1 path=ExecutePlan", messages=10, header=NAMED, faults=1)
+    line.whole(operations=3, messages=20, header=NAMED, fake="segment=3")
+
+
 # What is not continued.
 
 

@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
-#   tests/run.sh --only PART    one of: build lint unit ring h2spec e2e faults (can be given more than once)
+#   tests/run.sh --only PART    one of: build lint unit ring sdk h2spec e2e faults (can be given more than once)
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
 set -euo pipefail
@@ -11,11 +11,11 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring h2spec e2e faults)
+PARTS=(build lint unit ring sdk h2spec e2e faults)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-        --quick) WANTED+=(build lint unit ring h2spec) && shift ;;
+        --quick) WANTED+=(build lint unit ring sdk h2spec) && shift ;;
         --only) WANTED+=("${2:?--only needs one of: ${PARTS[*]}}") && shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" && exit 0 ;;
         *) die "unknown argument $1 (see --help)" ;;
@@ -148,9 +148,12 @@ if wanted ring; then
     for kind in release asan; do
         daemon=$RELEASE
         [[ $kind == release ]] || daemon=$ASAN
-        run_part "ring-$kind" 420 "$BUILD/venv/bin/python" tests/fake/ring.py --build "$PROGRAMS" --daemon "$daemon"
+        run_part "ring-$kind" 600 "$BUILD/venv/bin/python" tests/fake/ring.py --build "$PROGRAMS" --daemon "$daemon"
         run_part "attack-$kind" 300 "$BUILD/venv/bin/python" tests/fake/attack.py --build "$PROGRAMS" --daemon "$daemon"
     done
+fi
+if wanted sdk; then
+    run_part sdk 420 tests/e2e/sdk_config.sh "$RELEASE"
 fi
 if wanted h2spec; then
     run_part h2spec 420 tests/e2e/h2spec.sh "$RELEASE" "$PROGRAMS/tests/fake/raw-server"

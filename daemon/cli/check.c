@@ -16,29 +16,27 @@ static json_t *problems_document(const Problems *problems)
     return document;
 }
 
-static void print_json(const Settings *settings, const Problems *problems)
+static void print_json(bool is_good, const char *description, const Problems *problems)
 {
-    _cleanup_(mem_freep) char *described = settings ? settings_describe(settings, true) : NULL;
-    json_t *values = described ? json_loads(described, 0, NULL) : NULL;
-    json_t *document = json_pack("{s:b, s:o, s:o}", "ok", settings != NULL, "problems",
-                                 problems_document(problems), "settings", values ? values : json_null());
+    json_t *values = json_loads(description, 0, NULL);
+    json_t *document = json_pack("{s:b, s:o, s:o}", "ok", is_good, "problems", problems_document(problems),
+                                 "settings", values ? values : json_null());
     (void)json_dumpf(document, stdout, JSON_INDENT(2));
     (void)putchar('\n');
     json_decref(document);
 }
 
+/* Shows what could be read also when some of it is wrong: that is when one looks. */
 int command_check(const Cli *cli)
 {
     SettingsSource source = options_source(cli->options);
     _cleanup_(problems_deinit) Problems problems = PROBLEMS_NULL;
-    _cleanup_(settings_freep) Settings *settings = NULL;
-    int error = settings_load(&settings, &source, &problems);
+    _cleanup_(mem_freep) char *description = NULL;
+    int error = settings_check(&description, &source, cli->options->json, &problems);
     if (cli->options->json) {
-        print_json(settings, &problems);
+        print_json(error == 0, description, &problems);
     } else {
-        _cleanup_(mem_freep) char *described = settings ? settings_describe(settings, false) : NULL;
-        if (described)
-            (void)fputs(described, stdout);
+        (void)fputs(description, stdout);
         (void)fflush(stdout);
         report_problems(&problems);
     }

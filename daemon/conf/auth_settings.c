@@ -1,6 +1,7 @@
 #include "conf/settings.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const char *const NAMES[] = {
     [AUTH_PAT] = "pat",
@@ -26,40 +27,77 @@ const char *auth_type_name(AuthType type)
 bool auth_type_from_name(const char *name, AuthType *ret_type)
 {
     for (AuthType type = 0; type < N_AUTH_TYPES; type++)
-        if (strcmp(NAMES[type], name) == 0) {
+        if (strcasecmp(NAMES[type], name) == 0) {
             *ret_type = type;
             return true;
         }
     return false;
 }
 
+/* The attributes of one kind, by their offset in AuthSettings. */
+static const size_t TEXTS[] = {
+    offsetof(AuthSettings, token_file),
+    offsetof(AuthSettings, client_id),
+    offsetof(AuthSettings, scopes),
+    offsetof(AuthSettings, account_id),
+    offsetof(AuthSettings, workspace_id),
+    offsetof(AuthSettings, group_id),
+    offsetof(AuthSettings, discovery_url),
+    offsetof(AuthSettings, token_audience),
+    offsetof(AuthSettings, oidc_token_filepath),
+    offsetof(AuthSettings, github_request_url),
+    offsetof(AuthSettings, azure_client_id),
+    offsetof(AuthSettings, azure_tenant_id),
+    offsetof(AuthSettings, azure_workspace_resource_id),
+    offsetof(AuthSettings, azure_environment),
+    offsetof(AuthSettings, databricks_cli_path),
+    offsetof(AuthSettings, databricks_cli_profile),
+    offsetof(AuthSettings, databricks_config_file),
+    offsetof(AuthSettings, metadata_service_url),
+    offsetof(AuthSettings, google_service_account),
+    offsetof(AuthSettings, exec),
+};
+static const size_t SECRETS[] = {
+    offsetof(AuthSettings, token),
+    offsetof(AuthSettings, client_secret),
+    offsetof(AuthSettings, oidc_token),
+    offsetof(AuthSettings, github_request_token),
+    offsetof(AuthSettings, azure_client_secret),
+    offsetof(AuthSettings, google_credentials),
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+static void *field(const AuthSettings *auth, size_t offset)
+{
+    return *(void *const *)(const void *)((const char *)auth + offset);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool auth_settings_equal(const AuthSettings *a, const AuthSettings *b)
+{
+    if (a->n_chain != b->n_chain || a->is_forced != b->is_forced ||
+        memcmp(a->chain, b->chain, a->n_chain * sizeof a->chain[0]) != 0)
+        return false;
+    for (size_t i = 0; i < LENGTH(TEXTS); i++)
+        if (!is_same_text(field(a, TEXTS[i]), field(b, TEXTS[i])))
+            return false;
+    for (size_t i = 0; i < LENGTH(SECRETS); i++)
+        if (!secret_equal(field(a, SECRETS[i]), field(b, SECRETS[i])))
+            return false;
+    return true;
+}
+
 void auth_settings_deinit(AuthSettings *auth)
 {
-    secret_free(auth->token);
-    free(auth->token_file);
+    for (size_t i = 0; i < LENGTH(TEXTS); i++)
+        free(field(auth, TEXTS[i]));
+    for (size_t i = 0; i < LENGTH(SECRETS); i++)
+        secret_free(field(auth, SECRETS[i]));
     free(auth->token_place);
-    free(auth->client_id);
-    secret_free(auth->client_secret);
-    free(auth->scopes);
-    free(auth->account_id);
-    free(auth->workspace_id);
-    free(auth->group_id);
-    free(auth->discovery_url);
-    free(auth->token_audience);
-    secret_free(auth->oidc_token);
-    free(auth->oidc_token_filepath);
-    free(auth->github_request_url);
-    secret_free(auth->github_request_token);
-    free(auth->azure_client_id);
-    free(auth->azure_tenant_id);
-    free(auth->azure_workspace_resource_id);
-    free(auth->azure_environment);
-    secret_free(auth->azure_client_secret);
-    free(auth->databricks_cli_path);
-    free(auth->databricks_cli_profile);
-    free(auth->metadata_service_url);
-    free(auth->google_service_account);
-    secret_free(auth->google_credentials);
-    free(auth->exec);
     *auth = (AuthSettings){0};
 }

@@ -1,6 +1,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "conf/auth_attribute.h"
 #include "conf/file.h"
 #include "conf/loader.h"
 #include "conf/suggestion.h"
@@ -103,6 +104,15 @@ static void check_entry(Loader *loader, const IniSection *section, ConfigSection
                            entry->key, section->name);
 }
 
+static bool holds_secret(const IniSection *section)
+{
+    const IniEntry *upstream = ini_section_find(section, "upstream");
+    for (size_t i = 0; i < N_AUTH_ATTRIBUTES; i++)
+        if (AUTH_ATTRIBUTES[i].is_secret && ini_section_find(section, AUTH_ATTRIBUTES[i].name))
+            return true;
+    return upstream && strstr(upstream->value, "token=");
+}
+
 static bool check_section(Loader *loader, const IniSection *section)
 {
     bool is_profile = config_profile_name(section) != NULL;
@@ -112,9 +122,7 @@ static bool check_section(Loader *loader, const IniSection *section)
     }
     for (size_t i = 0; i < section->n_entries; i++)
         check_entry(loader, section, is_profile ? CONFIG_PROFILE : CONFIG_SPARKBOUNCER, &section->entries[i]);
-    const IniEntry *upstream = ini_section_find(section, "upstream");
-    return is_profile &&
-           (ini_section_find(section, "token") || (upstream && strstr(upstream->value, "token=")));
+    return is_profile && holds_secret(section);
 }
 
 static char *join_path(const char *directory, const char *name)

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "conf/auth_attribute.h"
 #include "conf/config_types.h"
 #include "conf/settings.h"
 #include "conf/suggestion.h"
@@ -73,8 +74,65 @@ const ConfigKey CONFIG_KEYS[] = {
     PROFILE_UNSET("token", CONFIG_SECRET, 0, "dapi...",
                   "The access token; this file must then be yours alone (chmod 600)"),
     PROFILE_UNSET("token_file", CONFIG_FILE, 0, "/run/secrets/databricks-token",
-                  "A file that has the token and nothing else"),
+                  "A file that has the token and nothing else; credential:NAME is what systemd's "
+                  "LoadCredential=NAME:... puts into $CREDENTIALS_DIRECTORY"),
+    PROFILE_UNSET(
+        "exec", CONFIG_COMMAND, 0, "vault kv get -field=token secret/databricks",
+        "A command line for the shell that prints a token, or JSON with access_token and expires_on "
+        "or expiry"),
+    PROFILE_UNSET("auth_type", CONFIG_NAME, 0, "oauth-m2m",
+                  "The only way to log in: pat, oauth-m2m, databricks-cli, metadata-service, github-oidc, "
+                  "env-oidc, file-oidc, azure-msi, azure-client-secret, azure-cli, google-credentials, "
+                  "google-id or exec; unset: what is configured, else databricks-cli and on Azure azure-cli"),
+    PROFILE_UNSET("client_id", CONFIG_NAME, 0, "1a2b3c4d-0000-0000-0000-0123456789ab",
+                  "oauth-m2m, and token exchange: the service principal"),
+    PROFILE_UNSET("client_secret", CONFIG_SECRET, 0, "dose...", "oauth-m2m: its secret"),
+    PROFILE_UNSET("scopes", CONFIG_TEXT, 0, "all-apis", "Scopes of OAuth, separated by blanks or commas"),
+    PROFILE_UNSET("account_id", CONFIG_NAME, 0, "1a2b3c4d-0000-0000-0000-0123456789ab",
+                  "The account of Databricks"),
+    PROFILE_UNSET("workspace_id", CONFIG_NAME, 0, "1234567890123456",
+                  "The workspace, on hosts that serve several"),
+    PROFILE_UNSET("group_id", CONFIG_NAME, 0, "1234567890", "The group to log in as a member of, by OAuth"),
+    PROFILE_UNSET(
+        "discovery_url", CONFIG_HOST, 0,
+        "https://dbc-a1b2345c-d6e7.cloud.databricks.com/oidc/.well-known/oauth-authorization-server",
+        "Where the endpoints of OAuth are told, if not by the host"),
+    PROFILE_UNSET("token_audience", CONFIG_TEXT, 0, "https://github.com/my-org",
+                  "github-oidc: the audience of the token to be exchanged (also: audience)"),
+    PROFILE_UNSET("oidc_token_env", CONFIG_NAME, 0, "DATABRICKS_OIDC_TOKEN",
+                  "env-oidc: the variable that has the token to be exchanged"),
+    PROFILE_UNSET("oidc_token_filepath", CONFIG_FILE, 0, "/var/run/secrets/tokens/databricks",
+                  "file-oidc: the file that has the token to be exchanged (also: "
+                  "databricks_id_token_filepath)"),
+    PROFILE_UNSET("azure_workspace_resource_id", CONFIG_TEXT, 0,
+                  "/subscriptions/S/resourceGroups/G/providers/Microsoft.Databricks/workspaces/W",
+                  "Azure: the resource id of the workspace"),
+    PROFILE_UNSET("azure_use_msi", CONFIG_TRUTH, 0, "yes", "azure-msi: use the machine's managed identity"),
+    PROFILE_UNSET("azure_client_id", CONFIG_NAME, 0, "1a2b3c4d-0000-0000-0000-0123456789ab",
+                  "azure-client-secret and azure-msi: the application"),
+    PROFILE_UNSET("azure_client_secret", CONFIG_SECRET, 0, "...", "azure-client-secret: its secret"),
+    PROFILE_UNSET("azure_tenant_id", CONFIG_NAME, 0, "1a2b3c4d-0000-0000-0000-0123456789ab",
+                  "Azure: the tenant; unset: asked of the workspace"),
+    PROFILE_UNSET("azure_environment", CONFIG_NAME, 0, "PUBLIC",
+                  "Azure: PUBLIC, USGOVERNMENT or CHINA; unset: by the host's name"),
+    PROFILE_UNSET("databricks_cli_path", CONFIG_FILE, 0, "/usr/local/bin/databricks",
+                  "databricks-cli: the program; unset: databricks in PATH"),
+    PROFILE_UNSET("metadata_service_url", CONFIG_HIDDEN_URL, 0, "http://localhost:8020/0123456789ab",
+                  "metadata-service: its address, with the secret path"),
+    PROFILE_UNSET("google_service_account", CONFIG_TEXT, 0, "name@project.iam.gserviceaccount.com",
+                  "google-id: the account to act as"),
+    PROFILE_UNSET("google_credentials", CONFIG_SECRET, 0, "/etc/sparkbouncer/google.json",
+                  "google-credentials: the key of a service account, as JSON or as a file with it"),
+    PROFILE_UNSET("username", CONFIG_NAME, 0, "ada@example.com",
+                  "Known so that it can be refused: Databricks has ended logins by password"),
+    PROFILE_UNSET("password", CONFIG_SECRET, 0, "...", "See username"),
+    PROFILE_UNSET("proxy", CONFIG_PROXY, offsetof(ProfileSettings, proxy), "http://proxy.example.com:3128",
+                  "The proxy for requests about tokens and clusters; unset: as https_proxy and no_proxy say"),
+    PROFILE("credential_timeout", CONFIG_DURATION, credential_timeout_ms, "60s", SECOND, 600 * SECOND,
+            "How long a call may wait for a token"),
     PROFILE_UNSET("cluster_id", CONFIG_NAME, 0, "0712-123456-abcdefgh", "The cluster that calls go to"),
+    PROFILE_UNSET("serverless_compute_id", CONFIG_NAME, 0, "auto",
+                  "In place of cluster_id: auto, for serverless compute"),
     PROFILE_UNSET("upstream", CONFIG_URL, 0, "sc://spark.example.com:15002/;use_ssl=true",
                   "In place of host: any Spark Connect server"),
     PROFILE_UNSET("ca_file", CONFIG_PATH, offsetof(ProfileSettings, ca_file), "/etc/ssl/certs/company.pem",
@@ -97,8 +155,10 @@ const size_t CONFIG_N_KEYS = sizeof CONFIG_KEYS / sizeof CONFIG_KEYS[0];
 
 const ConfigKey *config_key_find(ConfigSection section, const char *name)
 {
+    const AuthAttribute *attribute = section == CONFIG_PROFILE ? auth_attribute_find(name) : NULL;
+    const char *real = attribute ? attribute->name : name;
     for (size_t i = 0; i < CONFIG_N_KEYS; i++)
-        if (CONFIG_KEYS[i].section == section && strcmp(CONFIG_KEYS[i].name, name) == 0)
+        if (CONFIG_KEYS[i].section == section && strcmp(CONFIG_KEYS[i].name, real) == 0)
             return &CONFIG_KEYS[i];
     return NULL;
 }

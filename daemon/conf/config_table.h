@@ -41,7 +41,8 @@ struct ConfigKey {
 extern const ConfigKey CONFIG_KEYS[];
 extern const size_t CONFIG_N_KEYS;
 
-/* NULL when the section has no such key. */
+/* By its name, or by the other name that one of the SDKs has for it. NULL when the section has no such key.
+ */
 const ConfigKey *config_key_find(ConfigSection section, const char *name);
 /* The known key that is meant by a mistyped one; NULL when none is near. */
 const char *config_key_suggest(ConfigSection section, const char *typed);

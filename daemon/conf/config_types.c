@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/listen.h"
 #include "conf/settings.h"
@@ -170,6 +171,24 @@ static int store_listens(void *target, const ConfigKey *key, const char *text, E
     return listen_parse_list(target, text, environment, complaint);
 }
 
+static int store_proxy(void *target, const ConfigKey *key, const char *text, Environment environment,
+                       Text *complaint)
+{
+    static const char *const SCHEMES[] = {"http://", "https://", "socks5://", "socks5h://"};
+    char **proxy = field(target, key);
+    (void)environment;
+    for (size_t i = 0; i < sizeof SCHEMES / sizeof SCHEMES[0]; i++) {
+        size_t length = strlen(SCHEMES[i]);
+        if (strncasecmp(text, SCHEMES[i], length) != 0 || strchr("/:", text[length]) || strpbrk(text, " \t"))
+            continue;
+        free(*proxy);
+        *proxy = mem_copy_string(text);
+        return 0;
+    }
+    text_append(complaint, "write http://HOST:PORT, or https, socks5 or socks5h");
+    return -EINVAL;
+}
+
 const ConfigType CONFIG_BOOLEAN = {.name = "yes or no", .store = store_boolean};
 const ConfigType CONFIG_COUNT = {.name = "number", .store = store_count, .append_number = append_count};
 const ConfigType CONFIG_SIZE = {.name = "size", .store = store_size, .append_number = value_append_size};
@@ -188,3 +207,8 @@ const ConfigType CONFIG_FILE = {.name = "path", .is_free = true};
 const ConfigType CONFIG_HOST = {.name = "https:// address"};
 const ConfigType CONFIG_SECRET = {.name = "text", .is_free = true, .is_secret = true};
 const ConfigType CONFIG_URL = {.name = "sc:// address", .is_free = true, .is_secret = true};
+const ConfigType CONFIG_TEXT = {.name = "text", .is_free = true};
+const ConfigType CONFIG_TRUTH = {.name = "yes or no"};
+const ConfigType CONFIG_HIDDEN_URL = {.name = "http:// address", .is_secret = true};
+const ConfigType CONFIG_COMMAND = {.name = "command", .is_secret = true};
+const ConfigType CONFIG_PROXY = {.name = "address", .is_secret = true, .store = store_proxy};

@@ -9,5 +9,8 @@ extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, C
 extern const ConfigType CONFIG_PATH; /* absolute, ~ expanded */
 extern const ConfigType CONFIG_LISTENS;
 extern const ConfigType CONFIG_SESSION;
+extern const ConfigType CONFIG_PROXY; /* may have a password in it */
 /* Resolved by the loader. */
-extern const ConfigType CONFIG_NAME, CONFIG_FILE, CONFIG_HOST, CONFIG_SECRET, CONFIG_URL;
+extern const ConfigType CONFIG_NAME, CONFIG_FILE, CONFIG_HOST, CONFIG_SECRET, CONFIG_URL, CONFIG_TEXT,
+    CONFIG_TRUTH;
+extern const ConfigType CONFIG_HIDDEN_URL, CONFIG_COMMAND;

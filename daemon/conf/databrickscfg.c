@@ -5,28 +5,10 @@
 #include <strings.h>
 
 #include "conf/address.h"
+#include "conf/auth_attribute.h"
 #include "conf/file.h"
 
 #define SETTINGS_SECTION "__settings__"
-
-static const char *const SECRET_KEYS[] = {"token", "password", "client_secret", "azure_client_secret",
-                                          "google_credentials"};
-
-/* What the SDKs take a key for when no auth_type is given. */
-static const struct {
-    const char *key;
-    const char *auth_type;
-} LOGIN_KEYS[] = {
-    {"azure_client_secret", "azure-client-secret"},
-    {"azure_use_msi", "azure-msi"},
-    {"client_secret", "oauth-m2m"},
-    {"password", "basic"},
-    {"metadata_service_url", "metadata-service"},
-    {"google_credentials", "google-credentials"},
-    {"google_service_account", "google-id"},
-    {"azure_workspace_resource_id", "azure-cli"},
-    {"databricks_cli_path", "databricks-cli"},
-};
 
 char *databrickscfg_path(Environment environment)
 {
@@ -44,8 +26,8 @@ static bool is_set(const IniSection *section, const char *key)
 
 static bool has_secret(const IniSection *section)
 {
-    for (size_t i = 0; i < sizeof SECRET_KEYS / sizeof SECRET_KEYS[0]; i++)
-        if (is_set(section, SECRET_KEYS[i]))
+    for (size_t i = 0; i < N_AUTH_ATTRIBUTES; i++)
+        if (AUTH_ATTRIBUTES[i].is_secret && is_set(section, AUTH_ATTRIBUTES[i].name))
             return true;
     return false;
 }
@@ -69,7 +51,8 @@ int databrickscfg_load(IniDocument **ret_document, const char *path, Problems *p
     bool holds_secret = false;
     for (size_t i = 0; document && i < document->n_sections; i++) {
         holds_secret = holds_secret || has_secret(&document->sections[i]);
-        warn_about_comment(document, &document->sections[i], "token", problems);
+        for (size_t id = 0; id < N_AUTH_ATTRIBUTES; id++)
+            warn_about_comment(document, &document->sections[i], AUTH_ATTRIBUTES[id].name, problems);
         warn_about_comment(document, &document->sections[i], "cluster_id", problems);
     }
     if (holds_secret)
@@ -86,26 +69,6 @@ const IniEntry *databrickscfg_default_profile(const IniDocument *document)
 {
     const IniSection *section = ini_document_find(document, SETTINGS_SECTION);
     return is_set(section, "default_profile") ? ini_section_find(section, "default_profile") : NULL;
-}
-
-bool databrickscfg_other_login(const IniSection *section, Text *ret_login)
-{
-    const IniEntry *auth_type = ini_section_find(section, "auth_type");
-    if (auth_type && *auth_type->value) {
-        if (strcasecmp(auth_type->value, "pat") == 0)
-            return false;
-        text_printf(ret_login, "auth_type %s", auth_type->value);
-        return true;
-    }
-    if (is_set(section, "token"))
-        return false;
-    for (size_t i = 0; i < sizeof LOGIN_KEYS / sizeof LOGIN_KEYS[0]; i++) {
-        if (is_set(section, LOGIN_KEYS[i].key)) {
-            text_printf(ret_login, "auth_type %s (%s)", LOGIN_KEYS[i].auth_type, LOGIN_KEYS[i].key);
-            return true;
-        }
-    }
-    return false;
 }
 
 void databricks_host_deinit(DatabricksHost *host)

@@ -16,7 +16,7 @@
 /* $DATABRICKS_CONFIG_FILE or ~/.databrickscfg; NULL when there is no home either. free(). */
 char *databrickscfg_path(Environment environment);
 
-/* Like ini_document_load(), with warnings about tokens followed by a comment and about secrets that others
+/* Like ini_document_load(), with warnings about values followed by a comment and about secrets that others
  * may read. */
 int databrickscfg_load(IniDocument **ret_document, const char *path, Problems *problems) _must_check_;
 
@@ -24,13 +24,6 @@ int databrickscfg_load(IniDocument **ret_document, const char *path, Problems *p
 bool databrickscfg_is_profile(const IniSection *section);
 /* The entry that names the default profile; NULL: none. Takes a NULL document. */
 const IniEntry *databrickscfg_default_profile(const IniDocument *document);
-/*
- * How this profile says that the SDKs shall log in, when that is not by its token: "auth_type
- * databricks-cli", "auth_type oauth-m2m (client_secret)", ... false when it has a token that they would use,
- * or says nothing at all.
- */
-bool databrickscfg_other_login(const IniSection *section, Text *ret_login);
-
 typedef struct DatabricksHost {
     char *host;
     uint16_t port;

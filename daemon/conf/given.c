@@ -33,6 +33,13 @@ void given_deinit(Given *given)
     *given = (Given)GIVEN_NULL;
 }
 
+Given given_take(Given *given)
+{
+    Given taken = *given;
+    *given = (Given)GIVEN_NULL;
+    return taken;
+}
+
 char *given_label(const Given *given, const ConfigKey *key)
 {
     static const char *const JOINTS[] = {

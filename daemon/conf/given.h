@@ -25,6 +25,8 @@ Given given_from_entry(const IniDocument *document, const IniEntry *entry);
 /* A GIVEN_NULL when the variable is unset or empty. */
 Given given_from_variable(Environment environment, const char *name);
 void given_deinit(Given *given);
+/* Hands it out and leaves a GIVEN_NULL behind. */
+Given given_take(Given *given);
 
 /* The beginning of a sentence about the value: "FILE:LINE: key = value", "--key value", "KEY=value"; without
  * the value if it is a secret. free(). */

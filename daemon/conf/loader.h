@@ -16,9 +16,10 @@ typedef struct Loader {
     IniDocument *databricks; /* ~/.databrickscfg; NULL: none */
     char *databricks_path;   /* also when there is no such file; NULL: no home */
 
-    Given choice;           /* the default profile's name */
-    bool choice_is_named;   /* by flag, variable or config.ini: it must be there and usable */
-    bool environment_is_on; /* DATABRICKS_HOST stands in for [DEFAULT] */
+    Given choice;              /* the default profile's name */
+    bool choice_is_named;      /* by flag, variable or config.ini: it must be there and usable */
+    bool environment_is_on;    /* variables that say where or how to log in stand in for [DEFAULT] */
+    char *environment_profile; /* the one that variables of Databricks' tools speak for; NULL: none */
 } Loader;
 
 void loader_deinit(Loader *loader);
@@ -38,13 +39,11 @@ const IniSection *config_find_profile(const IniDocument *config, const char *nam
 
 /* profile_choice.c: which profiles there are, and the default one. */
 void loader_read_databricks(Loader *loader);
-/* Before the profiles are resolved: whether somebody names one decides what the environment may do. */
-void loader_find_named_profile(Loader *loader);
-void loader_resolve_profiles(Loader *loader);
-/* After that; sets the default profile. */
+/* Adds all profiles by name, and sets the default one, which decides what the environment may do. */
 void loader_choose_profile(Loader *loader);
+void loader_resolve_profiles(Loader *loader);
 /* Adds the error that says which profiles there are. */
 void loader_complain_missing(Loader *loader, const char *label, const char *name);
 
-/* profile_resolve.c: adds one profile to the settings, usable or with its problem. */
-void loader_resolve_profile(Loader *loader, const char *name);
+/* profile_resolve.c: fills in a profile that has its name, usable or with its problem. */
+void loader_resolve_profile(Loader *loader, ProfileSettings *profile);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "conf/auth_attribute.h"
 #include "conf/databrickscfg.h"
 #include "conf/loader.h"
 #include "conf/suggestion.h"
@@ -37,24 +38,34 @@ void loader_read_databricks(Loader *loader)
     }
 }
 
-/* Once a name: what is in the settings already is left alone. */
-static void resolve_once(Loader *loader, const char *name)
+/* Once a name. */
+static void add_profile(Settings *settings, const char *name)
 {
-    if (!settings_find_profile(loader->settings, name))
-        loader_resolve_profile(loader, name);
+    if (settings_find_profile(settings, name))
+        return;
+    settings->profiles =
+        mem_resize(settings->profiles, (settings->n_profiles + 1) * sizeof settings->profiles[0]);
+    settings->profiles[settings->n_profiles++] = (ProfileSettings){.name = mem_copy_string(name)};
+}
+
+static void add_profiles(Loader *loader)
+{
+    const IniDocument *databricks = loader->databricks, *config = loader->config;
+    Settings *settings = loader->settings;
+    for (size_t i = 0; databricks && i < databricks->n_sections; i++)
+        if (databrickscfg_is_profile(&databricks->sections[i]))
+            add_profile(settings, databricks->sections[i].name);
+    if (loader->environment_is_on)
+        add_profile(settings, "DEFAULT");
+    for (size_t i = 0; config && i < config->n_sections; i++)
+        if (config_profile_name(&config->sections[i]))
+            add_profile(settings, config_profile_name(&config->sections[i]));
 }
 
 void loader_resolve_profiles(Loader *loader)
 {
-    const IniDocument *databricks = loader->databricks, *config = loader->config;
-    for (size_t i = 0; databricks && i < databricks->n_sections; i++)
-        if (databrickscfg_is_profile(&databricks->sections[i]))
-            resolve_once(loader, databricks->sections[i].name);
-    if (loader->environment_is_on)
-        resolve_once(loader, "DEFAULT");
-    for (size_t i = 0; config && i < config->n_sections; i++)
-        if (config_profile_name(&config->sections[i]))
-            resolve_once(loader, config_profile_name(&config->sections[i]));
+    for (size_t i = 0; i < loader->settings->n_profiles; i++)
+        loader_resolve_profile(loader, &loader->settings->profiles[i]);
 }
 
 void loader_complain_missing(Loader *loader, const char *label, const char *name)
@@ -80,29 +91,22 @@ void loader_complain_missing(Loader *loader, const char *label, const char *name
                            name, name, loader->databricks_path ? loader->databricks_path : "config.ini");
 }
 
-/* By our flag, variable or key, or by the variables of Databricks' tools. */
-static Given find_named(Loader *loader)
+/* By our flag, variable or key. */
+static Given find_ours(Loader *loader)
 {
     const ConfigKey *key = config_key_find(CONFIG_SPARKBOUNCER, "profile");
     Given given = loader_find(loader, key);
-    if (given.text && loader_apply(loader, key, &given, loader->settings))
-        return given;
-    given_deinit(&given);
-    given = given_from_variable(loader->source->environment, "DATABRICKS_CONFIG_PROFILE");
-    return given.text ? given : given_from_variable(loader->source->environment, "DATABRICKS_PROFILE");
+    if (!given.text || !loader_apply(loader, key, &given, loader->settings))
+        given_deinit(&given);
+    return given;
 }
 
-void loader_find_named_profile(Loader *loader)
+/* By the variables of Databricks' tools. */
+static Given find_theirs(const Loader *loader)
 {
     Environment environment = loader->source->environment;
-    loader->choice = find_named(loader);
-    loader->choice_is_named = loader->choice.text != NULL;
-    if (loader->choice_is_named)
-        return;
-    loader->environment_is_on = environment_get(environment, "DATABRICKS_HOST") != NULL;
-    if (environment_get(environment, "DATABRICKS_TOKEN") && !loader->environment_is_on)
-        problems_add_warning(loader->problems, "DATABRICKS_TOKEN: not used without DATABRICKS_HOST, as it "
-                                               "might go to a host that it was not made for");
+    Given given = given_from_variable(environment, "DATABRICKS_CONFIG_PROFILE");
+    return given.text ? given : given_from_variable(environment, "DATABRICKS_PROFILE");
 }
 
 static Given find_unnamed(const Loader *loader)
@@ -110,7 +114,8 @@ static Given find_unnamed(const Loader *loader)
     const Settings *settings = loader->settings;
     const IniEntry *entry = databrickscfg_default_profile(loader->databricks);
     if (loader->environment_is_on)
-        return given_new(GIVEN_VARIABLE, "DEFAULT", "DATABRICKS_HOST");
+        return given_new(GIVEN_VARIABLE, "DEFAULT",
+                         auth_attribute_login_variable(loader->source->environment));
     if (entry)
         return given_from_entry(loader->databricks, entry);
     if (settings_find_profile(settings, "DEFAULT"))
@@ -130,15 +135,35 @@ static void complain_missing_choice(Loader *loader)
     loader_complain_missing(loader, is_ours ? label : choice->place, choice->text);
 }
 
+/* Without a file the SDKs take a named profile for nothing more than a name: the environment says it all. */
+static void add_nameless(Loader *loader)
+{
+    if (!loader->databricks && auth_attribute_login_variable(loader->source->environment))
+        add_profile(loader->settings, loader->choice.text);
+}
+
 void loader_choose_profile(Loader *loader)
 {
+    Settings *settings = loader->settings;
+    bool is_ours;
+    loader->choice = find_ours(loader);
+    is_ours = loader->choice.text != NULL;
+    if (!is_ours)
+        loader->choice = find_theirs(loader);
+    loader->choice_is_named = loader->choice.text != NULL;
+    loader->environment_is_on =
+        !loader->choice_is_named && auth_attribute_login_variable(loader->source->environment);
+    add_profiles(loader);
     if (!loader->choice_is_named)
         loader->choice = find_unnamed(loader);
+    else if (!is_ours)
+        add_nameless(loader);
     const Given *choice = &loader->choice;
-    if (choice->text && settings_find_profile(loader->settings, choice->text))
-        loader->settings->default_profile = mem_copy_string(choice->text);
+    if (choice->text && settings_find_profile(settings, choice->text))
+        settings->default_profile = mem_copy_string(choice->text);
     else if (choice->text)
         complain_missing_choice(loader);
-    origins_add(loader->settings->origins, NULL, "profile", choice->text,
-                choice->text ? choice->place : "built-in");
+    if (settings->default_profile && !is_ours)
+        loader->environment_profile = mem_copy_string(settings->default_profile);
+    origins_add(settings->origins, NULL, "profile", choice->text, choice->text ? choice->place : "built-in");
 }

@@ -3,7 +3,7 @@
 #include "conf/databrickscfg.h"
 #include "conf/profile_draft.h"
 
-static void use_upstream(Draft *draft, Given *given)
+static void use_upstream(Draft *draft, const Given *given)
 {
     _cleanup_(text_deinit) Text complaint = TEXT_NULL;
     ProfileSettings *profile = draft->profile;
@@ -16,12 +16,13 @@ static void use_upstream(Draft *draft, Given *given)
     profile->port = draft->url.port;
 }
 
-static bool is_same_host(const ProfileSettings *profile, const char *text)
+bool draft_is_host(const Draft *draft, const char *text)
 {
     _cleanup_(text_deinit) Text ignored = TEXT_NULL;
     _cleanup_(databricks_host_deinit) DatabricksHost host = DATABRICKS_HOST_NULL;
-    return databricks_host_parse(&host, text, &ignored) == 0 && strcmp(host.host, profile->host) == 0 &&
-           host.port == profile->port;
+    const ProfileSettings *profile = draft->profile;
+    return profile->host && databricks_host_parse(&host, text, &ignored) == 0 &&
+           strcmp(host.host, profile->host) == 0 && host.port == profile->port;
 }
 
 static void use_databricks(Draft *draft, const Given *given)
@@ -40,30 +41,44 @@ static void use_databricks(Draft *draft, const Given *given)
     profile->host = steal(host.host);
     profile->port = host.port;
     profile->use_tls = host.use_tls;
-    _cleanup_(given_deinit) Given base = draft_find_in_base(draft, "host");
-    draft->leaves_base = !base.text || !is_same_host(profile, base.text);
+    DraftValue base = draft_find_in_base(draft, "host");
+    draft->leaves_base = !base.given.text || !draft_is_host(draft, base.given.text);
+    given_deinit(&base.given);
+}
+
+static void complain_about_host(Draft *draft)
+{
+    const Loader *loader = draft->loader;
+    const char *name = draft->profile->name;
+    const char *variable = auth_attribute_login_variable(loader->source->environment);
+    _cleanup_(mem_freep) char *where = draft_where_to_write(draft);
+    if (draft->has_environment && loader->environment_is_on)
+        draft_fail(draft,
+                   "profile %s: %s is set and DATABRICKS_HOST is not, and then the file is not looked at, as "
+                   "in the SDKs; set DATABRICKS_HOST, or unset %s",
+                   name, variable, variable);
+    else
+        draft_fail(draft, "profile %s: there is no host; put host = https://... into %s", name, where);
 }
 
 void draft_resolve_destination(Draft *draft)
 {
     _cleanup_(given_deinit) Given upstream = draft_find_in_section(draft, "upstream");
-    Given host = draft_find_in_section(draft, "host");
-    if (upstream.text && host.text)
-        draft_fail(draft, "%s: host and upstream (%s) exclude each other; remove one", host.place,
+    DraftValue host = {draft_find_in_section(draft, "host"), LAYER_SECTION};
+    if (upstream.text && host.given.text)
+        draft_fail(draft, "%s: host and upstream (%s) exclude each other; remove one", host.given.place,
                    upstream.place);
-    if (!host.text)
+    if (!host.given.text)
         host = draft_find_in_base(draft, "host");
     draft->destination = host;
     if (upstream.text) {
-        given_deinit(&draft->destination);
-        draft->destination = upstream;
+        given_deinit(&draft->destination.given);
+        draft->destination = (DraftValue){upstream, LAYER_SECTION};
         upstream = (Given)GIVEN_NULL;
-        use_upstream(draft, &draft->destination);
-    } else if (host.text) {
-        use_databricks(draft, &draft->destination);
+        use_upstream(draft, &draft->destination.given);
+    } else if (host.given.text) {
+        use_databricks(draft, &draft->destination.given);
     } else {
-        _cleanup_(mem_freep) char *where = draft_where_to_write(draft);
-        draft_fail(draft, "profile %s: there is no host; put host = https://... into %s",
-                   draft->profile->name, where);
+        complain_about_host(draft);
     }
 }

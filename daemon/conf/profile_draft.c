@@ -6,9 +6,13 @@
 void draft_deinit(Draft *draft)
 {
     upstream_url_deinit(&draft->url);
-    given_deinit(&draft->destination);
-    given_deinit(&draft->token);
+    given_deinit(&draft->destination.given);
+    for (size_t i = 0; i < N_AUTH_ATTRIBUTES; i++)
+        given_deinit(&draft->attributes[i].given);
+    given_deinit(&draft->oidc_token.given);
+    given_deinit(&draft->left_behind);
     given_deinit(&draft->cluster);
+    given_deinit(&draft->serverless);
 }
 
 void draft_fail(Draft *draft, const char *format, ...)
@@ -32,36 +36,57 @@ void draft_fail_value(Draft *draft, const char *key_name, const Given *given, co
 
 Given draft_find_in_section(const Draft *draft, const char *key)
 {
-    return given_from_entry(draft->loader->config, ini_section_find(draft->section, key));
+    const AuthAttribute *attribute = auth_attribute_find(key);
+    const IniEntry *entry = ini_section_find(draft->section, key);
+    if (!entry && attribute && attribute->alias)
+        entry = ini_section_find(draft->section, attribute->alias);
+    return given_from_entry(draft->loader->config, entry);
 }
 
-static const char *base_variable(const char *key)
+/* What is no attribute of unified auth, but has a variable all the same. */
+static const char *other_variable(const char *key)
 {
-    static const char *const NAMES[][2] = {
-        {"host", "DATABRICKS_HOST"}, {"token", "DATABRICKS_TOKEN"}, {"cluster_id", "DATABRICKS_CLUSTER_ID"}};
+    static const char *const NAMES[][2] = {{"host", "DATABRICKS_HOST"},
+                                           {"cluster_id", "DATABRICKS_CLUSTER_ID"},
+                                           {"serverless_compute_id", "DATABRICKS_SERVERLESS_COMPUTE_ID"}};
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
         if (strcmp(NAMES[i][0], key) == 0)
             return NAMES[i][1];
     return NULL;
 }
 
-Given draft_find_in_base(const Draft *draft, const char *key)
+Given draft_find_in_environment(const Draft *draft, const char *key)
 {
-    const Loader *loader = draft->loader;
-    const char *variable = base_variable(key);
-    if (!variable)
+    const AuthAttribute *attribute = auth_attribute_find(key);
+    Environment environment = draft->loader->source->environment;
+    const char *variable = attribute ? attribute->variable : other_variable(key);
+    if (!draft->has_environment || !variable)
         return (Given)GIVEN_NULL;
-    bool cluster_is_overridden = strcmp(draft->profile->name, "DEFAULT") == 0 && !loader->choice_is_named &&
-                                 strcmp(key, "cluster_id") == 0;
-    if (draft->base_is_environment || cluster_is_overridden) {
-        Given given = given_from_variable(loader->source->environment, variable);
-        if (given.text || draft->base_is_environment)
-            return given;
-    }
-    Given given = given_from_entry(loader->databricks, ini_section_find(draft->base, key));
-    if (given.text && *given.text == '\0') /* as in the SDK for Go: an empty value is none */
-        given_deinit(&given);
+    Given given = given_from_variable(environment, variable);
+    if (!given.text && attribute && attribute->variable_alias)
+        given = given_from_variable(environment, attribute->variable_alias);
     return given;
+}
+
+Given draft_find_in_file(const Draft *draft, const char *key)
+{
+    const AuthAttribute *attribute = auth_attribute_find(key);
+    const IniEntry *entry = ini_section_find(draft->base, key);
+    if ((!entry || *entry->value == '\0') && attribute && attribute->alias)
+        entry = ini_section_find(draft->base, attribute->alias);
+    if (entry && *entry->value == '\0') /* as in the SDK for Go: an empty value is none */
+        entry = NULL;
+    if (attribute == &AUTH_ATTRIBUTES[ATTRIBUTE_EXEC]) /* is ours; nobody expects that file to run anything */
+        entry = NULL;
+    return given_from_entry(draft->loader->databricks, entry);
+}
+
+DraftValue draft_find_in_base(const Draft *draft, const char *key)
+{
+    Given given = draft_find_in_environment(draft, key);
+    if (given.text)
+        return (DraftValue){given, LAYER_ENVIRONMENT};
+    return (DraftValue){draft_find_in_file(draft, key), LAYER_FILE};
 }
 
 void draft_note(const Draft *draft, const char *key, const char *value, const Given *given)

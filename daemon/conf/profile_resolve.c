@@ -61,33 +61,12 @@ static void resolve_upstream_tls(Draft *draft)
     if (!profile->host || profile->databricks)
         return;
     bool is_near = address_is_loopback(profile->host);
-    profile->use_tls = draft->url.use_ssl_is_set ? draft->url.use_ssl : profile->auth.token && !is_near;
-    if (profile->auth.token && !profile->use_tls && !is_near)
+    bool has_token = profile->auth.n_chain > 0;
+    profile->use_tls = draft->url.use_ssl_is_set ? draft->url.use_ssl : has_token && !is_near;
+    if (has_token && !profile->use_tls && !is_near)
         problems_add_warning(draft->loader->problems,
                              "%s: use_ssl=false sends the token of profile %s over the network unencrypted",
-                             draft->destination.place, profile->name);
-}
-
-static void resolve_cluster(Draft *draft)
-{
-    ProfileSettings *profile = draft->profile;
-    Given given = draft_find_in_section(draft, "cluster_id");
-    if (given.text && *given.text == '\0')
-        draft_fail_value(draft, "cluster_id", &given, "the value is missing");
-    if (given.text && draft->url.cluster_id)
-        draft_fail_value(draft, "cluster_id", &given, "the upstream names a cluster already; remove one");
-    if (!given.text && draft->url.cluster_id)
-        given = given_new(GIVEN_FILE, draft->url.cluster_id, draft->destination.place);
-    if (!given.text && !draft->leaves_base)
-        given = draft_find_in_base(draft, "cluster_id");
-    if (given.text && strpbrk(given.text, " \t"))
-        draft_fail_value(draft, "cluster_id", &given,
-                         "a cluster id has no blanks; a comment takes a line of its own");
-    if (given.text) {
-        draft_check_text(draft, "cluster_id", &given, given.text);
-        profile->cluster_id = mem_copy_string(given.text);
-    }
-    draft->cluster = given;
+                             draft->destination.given.place, profile->name);
 }
 
 /* The destination as `check` shows it, without what may be secret. */
@@ -95,7 +74,7 @@ static void note_destination(const Draft *draft)
 {
     const ProfileSettings *profile = draft->profile;
     _cleanup_(text_deinit) Text address = TEXT_NULL;
-    const char *key = draft->destination.text && !profile->databricks ? "upstream" : "host";
+    const char *key = draft->destination.given.text && !profile->databricks ? "upstream" : "host";
     if (profile->host) {
         bool is_ipv6 = strchr(profile->host, ':') != NULL;
         const char *scheme = !profile->databricks ? "sc" : profile->use_tls ? "https" : "http";
@@ -105,7 +84,7 @@ static void note_destination(const Draft *draft)
         if (!profile->databricks && profile->use_tls)
             text_append(&address, "/;use_ssl=true");
     }
-    draft_note(draft, key, profile->host ? text_string(&address) : NULL, &draft->destination);
+    draft_note(draft, key, profile->host ? text_string(&address) : NULL, &draft->destination.given);
 }
 
 static void note_own_keys(const Draft *draft)
@@ -120,7 +99,8 @@ static void note_own_keys(const Draft *draft)
         bool is_raised = strcmp(key->name, "max_connections") == 0 && given.kind == GIVEN_BUILT_IN;
         if (is_raised) /* perhaps: see check_pool() */
             text_printf(&raised, "%u", profile->max_connections);
-        draft_note(draft, key->name, is_raised ? text_string(&raised) : given.text, &given);
+        const char *value = given.text && key->type->is_secret ? "set" : given.text;
+        draft_note(draft, key->name, is_raised ? text_string(&raised) : value, &given);
     }
 }
 
@@ -128,11 +108,11 @@ static void note_all(const Draft *draft)
 {
     const ProfileSettings *profile = draft->profile;
     note_destination(draft);
-    draft_note(draft, "token", profile->auth.token ? "set" : NULL, &draft->token);
-    draft_note(draft, "cluster_id", profile->cluster_id, &draft->cluster);
+    draft_note_auth(draft);
+    draft_note_cluster(draft);
     note_own_keys(draft);
     if (profile->problem)
-        draft_note(draft, "problem", profile->problem, &draft->destination);
+        draft_note(draft, "problem", profile->problem, &draft->destination.given);
 }
 
 static const IniSection *find_base(const Loader *loader, const char *name)
@@ -141,28 +121,20 @@ static const IniSection *find_base(const Loader *loader, const char *name)
     return section && databrickscfg_is_profile(section) ? section : NULL;
 }
 
-static ProfileSettings *add_profile(Settings *settings, const char *name)
+void loader_resolve_profile(Loader *loader, ProfileSettings *profile)
 {
-    settings->profiles =
-        mem_resize(settings->profiles, (settings->n_profiles + 1) * sizeof settings->profiles[0]);
-    ProfileSettings *profile = &settings->profiles[settings->n_profiles++];
-    *profile = (ProfileSettings){.name = mem_copy_string(name)};
-    return profile;
-}
-
-void loader_resolve_profile(Loader *loader, const char *name)
-{
+    bool is_default = loader->environment_profile && strcmp(loader->environment_profile, profile->name) == 0;
     _cleanup_(draft_deinit) Draft draft = {
         .loader = loader,
-        .section = config_find_profile(loader->config, name),
-        .base = find_base(loader, name),
-        .base_is_environment = loader->environment_is_on && strcmp(name, "DEFAULT") == 0,
-        .profile = add_profile(loader->settings, name),
+        .section = config_find_profile(loader->config, profile->name),
+        .base = is_default && loader->environment_is_on ? NULL : find_base(loader, profile->name),
+        .has_environment = is_default,
+        .profile = profile,
     };
     draft_resolve_destination(&draft);
-    draft_resolve_token(&draft);
+    draft_resolve_auth(&draft);
     resolve_upstream_tls(&draft);
-    resolve_cluster(&draft);
+    draft_resolve_cluster(&draft);
     apply_own_keys(&draft);
     check_pool(&draft);
     check_ca_file(&draft);

@@ -1,14 +1,40 @@
 #include <string.h>
 
-#include "conf/databrickscfg.h"
 #include "conf/file.h"
-#include "conf/ini.h"
 #include "conf/profile_draft.h"
 
-#define TOKEN_FILE_LIMIT (64 * 1024) /* more than any header list may have */
+#define TOKEN_FILE_LIMIT  (64 * 1024) /* more than any header list may have */
+#define CREDENTIAL_PREFIX "credential:"
 
-/* Takes the token as the profile's, whatever its source. */
-static void take_token(Draft *draft, const char *key, const Given *given, const char *token)
+/* [profile X] may give the token in three ways, of which one is enough. */
+static bool find_in_section(Draft *draft, DraftValue *value)
+{
+    _cleanup_(given_deinit) Given token = draft_find_in_section(draft, "token");
+    _cleanup_(given_deinit) Given file = draft_find_in_section(draft, "token_file");
+    const Given *destination = &draft->destination.given;
+    if (!token.text && !file.text && !draft->url.token)
+        return false;
+    if ((token.text && file.text) || (draft->url.token && (token.text || file.text)))
+        draft_fail(draft, "%s: %s: there is a token in line %s already; remove one",
+                   file.text ? file.place : token.place, file.text ? "token_file" : "token",
+                   strrchr(draft->url.token ? destination->place : token.place, ':') + 1);
+    draft->token_kind = draft->url.token ? TOKEN_URL : token.text ? TOKEN_TEXT : TOKEN_FILE;
+    if (draft->url.token)
+        value->given = given_new(GIVEN_FILE, "", destination->place);
+    else
+        value->given = token.text ? given_take(&token) : given_take(&file);
+    value->layer = LAYER_SECTION;
+    return true;
+}
+
+void draft_find_token(Draft *draft)
+{
+    DraftValue *value = &draft->attributes[ATTRIBUTE_TOKEN];
+    if (!find_in_section(draft, value) && !draft->leaves_base)
+        *value = draft_find_in_base(draft, "token");
+}
+
+static void take(Draft *draft, const char *key, const Given *given, const char *token)
 {
     if (*token == '\0') {
         draft_fail(draft, "%s: %s: the value is missing", given->place, key);
@@ -18,15 +44,47 @@ static void take_token(Draft *draft, const char *key, const Given *given, const 
     draft->profile->auth.token = secret_new(token, strlen(token));
 }
 
-static void read_token_file(Draft *draft, const Given *given)
+/* The file that systemd's LoadCredential= or SetCredential= has put there; NULL after a failure. free(). */
+static char *credential_path(Draft *draft, const Given *given)
+{
+    const char *directory = environment_get(draft->loader->source->environment, "CREDENTIALS_DIRECTORY");
+    const char *name = given->text + strlen(CREDENTIAL_PREFIX);
+    Text path = TEXT_NULL;
+    if (*name == '\0' || strchr(name, '/')) {
+        draft_fail_value(draft, "token_file", given,
+                         "write credential:NAME, with the name that LoadCredential= gives it");
+        return NULL;
+    }
+    if (!directory) {
+        draft_fail_value(draft, "token_file", given,
+                         "there is no $CREDENTIALS_DIRECTORY; add LoadCredential= to the unit and start the "
+                         "daemon through it");
+        return NULL;
+    }
+    text_printf(&path, "%s/%s", directory, name);
+    return text_take(&path);
+}
+
+static char *token_path(Draft *draft, const Given *given)
+{
+    if (strncmp(given->text, CREDENTIAL_PREFIX, strlen(CREDENTIAL_PREFIX)) == 0)
+        return credential_path(draft, given);
+    char *path = path_expand(given->text, draft->loader->source->environment);
+    if (*path == '/')
+        return path;
+    draft_fail_value(draft, "token_file", given, "the path must be absolute");
+    free(path);
+    return NULL;
+}
+
+static void take_from_file(Draft *draft, const Given *given)
 {
     Problems *problems = draft->loader->problems;
     _cleanup_(file_content_deinit) FileContent content = FILE_CONTENT_NULL;
-    _cleanup_(mem_freep) char *path = path_expand(given->text, draft->loader->source->environment);
-    if (*path != '/') {
-        draft_fail_value(draft, "token_file", given, "the path must be absolute");
+    char *path = token_path(draft, given);
+    if (!path)
         return;
-    }
+    draft->profile->auth.token_file = path;
     Problems found = PROBLEMS_NULL;
     int r = file_read(&content, path, TOKEN_FILE_LIMIT, &found);
     if (r == 0) {
@@ -36,7 +94,7 @@ static void read_token_file(Draft *draft, const Given *given)
         while (length > 0 && strchr(" \t\r\n", token[length - 1]))
             length--;
         token[length] = '\0';
-        take_token(draft, "token_file", given, token);
+        take(draft, "token_file", given, token);
     } else {
         draft_fail_value(draft, "token_file", given,
                          r == FILE_MISSING ? "there is no such file" : found.entries[0].sentence);
@@ -44,78 +102,15 @@ static void read_token_file(Draft *draft, const Given *given)
     problems_deinit(&found);
 }
 
-/* [profile X] may give the token in three ways, of which one is enough. */
-static bool take_from_section(Draft *draft, Given *ret_given)
+void draft_take_token(Draft *draft)
 {
-    _cleanup_(given_deinit) Given token = draft_find_in_section(draft, "token");
-    _cleanup_(given_deinit) Given file = draft_find_in_section(draft, "token_file");
-    const Given *destination = &draft->destination;
-    if (!token.text && !file.text && !draft->url.token)
-        return false;
-    if ((token.text && file.text) || (draft->url.token && (token.text || file.text)))
-        draft_fail(draft, "%s: %s: there is a token in line %s already; remove one",
-                   file.text ? file.place : token.place, file.text ? "token_file" : "token",
-                   strrchr(draft->url.token ? destination->place : token.place, ':') + 1);
-    if (draft->url.token) {
-        draft->profile->auth.token = steal(draft->url.token);
-        *ret_given = given_new(GIVEN_FILE, "", destination->place);
-    } else if (token.text) {
-        take_token(draft, "token", &token, token.text);
-        *ret_given = token;
-        token = (Given)GIVEN_NULL;
-    } else {
-        read_token_file(draft, &file);
-        *ret_given = file;
-        file = (Given)GIVEN_NULL;
-    }
-    return true;
-}
-
-/* A token goes only to the host that it was written beside. */
-static void refuse_moved_token(Draft *draft, const Given *token)
-{
-    draft_fail(draft,
-               "%s: the host of profile %s is changed here, but its token (%s) was made for another; put a "
-               "token into [profile %s] as well",
-               draft->destination.place, draft->profile->name, token->place, draft->profile->name);
-}
-
-static void complain_about_login(Draft *draft)
-{
-    const char *name = draft->profile->name;
-    _cleanup_(text_deinit) Text login = TEXT_NULL;
-    _cleanup_(mem_freep) char *where = draft_where_to_write(draft);
-    if (!draft->base_is_environment && draft->base && databrickscfg_other_login(draft->base, &login))
-        draft_fail(draft,
-                   "profile %s: %s is not supported yet; put token = ... into [profile %s] of config.ini",
-                   name, text_string(&login), name);
-    else if (draft->base_is_environment)
-        draft_fail(draft, "profile %s: there is no token; set DATABRICKS_TOKEN beside DATABRICKS_HOST", name);
+    AuthSettings *auth = &draft->profile->auth;
+    const Given *given = &draft->attributes[ATTRIBUTE_TOKEN].given;
+    if (draft->token_kind == TOKEN_URL)
+        auth->token = steal(draft->url.token);
+    else if (draft->token_kind == TOKEN_FILE)
+        take_from_file(draft, given);
     else
-        draft_fail(draft, "profile %s: there is no token; put token = ... into %s", name, where);
-}
-
-static void take_from_base(Draft *draft, Given *ret_given)
-{
-    ProfileSettings *profile = draft->profile;
-    _cleanup_(text_deinit) Text login = TEXT_NULL;
-    bool logs_in_otherwise =
-        !draft->base_is_environment && draft->base && databrickscfg_other_login(draft->base, &login);
-    Given token = draft_find_in_base(draft, "token");
-    if (token.text && draft->leaves_base) {
-        refuse_moved_token(draft, &token);
-    } else if (token.text && !logs_in_otherwise) {
-        take_token(draft, "token", &token, token.text);
-        *ret_given = token;
-        return;
-    } else if (profile->databricks) {
-        complain_about_login(draft);
-    }
-    given_deinit(&token);
-}
-
-void draft_resolve_token(Draft *draft)
-{
-    if (!take_from_section(draft, &draft->token))
-        take_from_base(draft, &draft->token);
+        take(draft, "token", given, given->text);
+    auth->token_place = mem_copy_string(auth->token_file ? auth->token_file : given->place);
 }

@@ -17,6 +17,40 @@ static void profile_deinit(ProfileSettings *profile)
     free(profile->session);
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool is_same_destination(const ProfileSettings *a, const ProfileSettings *b)
+{
+    return is_same_text(a->host, b->host) && a->port == b->port && a->use_tls == b->use_tls &&
+           a->databricks == b->databricks && is_same_text(a->ca_file, b->ca_file) &&
+           is_same_text(a->proxy, b->proxy);
+}
+
+static bool is_same_cluster(const ProfileSettings *a, const ProfileSettings *b)
+{
+    return is_same_text(a->cluster_id, b->cluster_id) && a->is_serverless == b->is_serverless &&
+           a->cluster_choice == b->cluster_choice;
+}
+
+static bool is_same_pool(const ProfileSettings *a, const ProfileSettings *b)
+{
+    return a->warm == b->warm && a->connections == b->connections &&
+           a->max_connections == b->max_connections && a->connect_timeout_ms == b->connect_timeout_ms &&
+           a->credential_timeout_ms == b->credential_timeout_ms &&
+           a->resume_timeout_ms == b->resume_timeout_ms;
+}
+
+bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
+{
+    return is_same_text(a->name, b->name) && is_same_text(a->problem, b->problem) &&
+           is_same_destination(a, b) && is_same_cluster(a, b) && is_same_pool(a, b) &&
+           is_same_text(a->session, b->session) &&
+           auth_settings_equal(&a->auth, &b->auth);
+}
+
 Settings *settings_free(Settings *settings)
 {
     if (!settings)

@@ -6,15 +6,20 @@
  * No I/O after loading; any thread.
  *
  * Profiles are the sections of ~/.databrickscfg and the [profile X] of config.ini, which add to them key by
- * key; a token (and a cluster_id) is only used for the host that it was written beside. Which one is the
- * default: --profile, SPARKBOUNCER_PROFILE, `profile` of config.ini, DATABRICKS_CONFIG_PROFILE,
- * DATABRICKS_PROFILE, then `default_profile` of [__settings__], DEFAULT, the only one there is.
+ * key. Which one is the default: --profile, SPARKBOUNCER_PROFILE, `profile` of config.ini,
+ * DATABRICKS_CONFIG_PROFILE, DATABRICKS_PROFILE, then `default_profile` of [__settings__], DEFAULT, the only
+ * one there is.
  *
- * DATABRICKS_HOST, _TOKEN and _CLUSTER_ID are for the case that none of the first five names a profile: with
- * DATABRICKS_HOST the three of them take the place of [DEFAULT], which then is the default profile;
- * DATABRICKS_CLUSTER_ID alone replaces the one of [DEFAULT]; DATABRICKS_TOKEN alone is not used, as it might
- * go to a host that it was not made for. A daemon outlives the shell that started it, so named profiles never
- * depend on the three.
+ * The variables of Databricks' tools (DATABRICKS_*, ARM_*, GOOGLE_CREDENTIALS, ACTIONS_*) speak for the
+ * default profile alone, and only if none of the first three names it: then it is what the SDKs' own Config()
+ * resolves here. A variable beats the file; and when nothing names a profile while a variable says where or
+ * how to log in, the file is not looked at and the variables take the place of [DEFAULT]. A daemon outlives
+ * the shell that started it, so all other profiles depend on no variable but one that they ask for
+ * (oidc_token_env, auth_type = env-oidc or github-oidc). [profile X] stands above both.
+ *
+ * A secret belongs to the host that it was written beside, in the same source: a token from the environment
+ * with a host from the file, or the other way round, is refused, as is [profile X] with a new host for an old
+ * token. What stands in [profile X] without a host is for the host of [X] in the file.
  */
 
 #include <stdbool.h>
@@ -41,7 +46,22 @@ typedef struct ListenSettings {
 
 typedef enum ClusterChoice { CLUSTER_CHOICE_PROFILE, CLUSTER_CHOICE_CLIENT } ClusterChoice;
 
-/* The ways of getting a credential, as Databricks' SDKs name them in auth_type; `exec` is ours. */
+/*
+ * The ways of getting a credential, as Databricks' SDKs name them in auth_type; `exec` is ours. With
+ * auth_type only that one counts. Else attributes of two families are the SDKs' error "more than one
+ * authorization method configured", and what is configured is used alone: as in Python, where it failing is
+ * the end, and not as in Go, which would go on to whoever is logged in to the CLI. Only with nothing (or half
+ * of something) configured is tried what can be found out at run time: github-oidc where GitHub's variables
+ * are set (as in Go, without a client_id), databricks-cli and, on Azure, azure-cli: in Go's order, since a
+ * login to this very workspace says more than one to the cloud; but azure-cli first if an attribute of Azure
+ * is given.
+ *
+ * Where the SDKs differ otherwise: an empty value in a file is none (Go); azure_use_msi = no means no (Go); a
+ * host may have a path, which is dropped, and a query, of which ?o= is the workspace_id and ?a= the
+ * account_id (Go); an Azure workspace behind another name is known by
+ * azure_workspace_resource_id (Go); keys are read in any case (Python) and under both SDKs' names; [DEFAULT]
+ * is named to the CLI with --profile (Go).
+ */
 typedef enum AuthType {
     AUTH_PAT, /* a token as it is, also for servers that are not Databricks */
     AUTH_OAUTH_M2M,
@@ -59,15 +79,17 @@ typedef enum AuthType {
     N_AUTH_TYPES
 } AuthType;
 
-/* Where a profile's credential comes from: the attributes of unified auth, NULL where not given. */
+/* Where a profile's credential comes from: the attributes of unified auth, NULL where not given. Secrets that
+ * no way of the chain uses are not kept. */
 typedef struct AuthSettings {
     AuthType chain[N_AUTH_TYPES]; /* to be tried in this order; one, when auth_type says so */
     size_t n_chain;               /* 0: nothing is sent */
     bool is_forced;               /* auth_type says so: its own error counts */
 
     Secret *token;     /* AUTH_PAT */
-    char *token_file;  /* AUTH_PAT: where it was read from, to be read again when that changes */
-    char *token_place; /* AUTH_PAT: where it was found, for messages: "FILE:LINE", "DATABRICKS_TOKEN" */
+    char *token_file;  /* AUTH_PAT: the path it was read from, to be read again when that changes; or NULL */
+    char *token_place; /* AUTH_PAT: where it was found, for messages: "FILE:LINE", "DATABRICKS_TOKEN", or the
+                          path of token_file */
 
     char *client_id;
     Secret *client_secret;
@@ -81,21 +103,26 @@ typedef struct AuthSettings {
     char *github_request_url;  /* ACTIONS_ID_TOKEN_REQUEST_URL */
     Secret *github_request_token;
 
-    char *azure_client_id, *azure_tenant_id, *azure_workspace_resource_id, *azure_environment;
+    char *azure_client_id, *azure_tenant_id, *azure_workspace_resource_id;
+    char *azure_environment; /* PUBLIC, USGOVERNMENT or CHINA */
     Secret *azure_client_secret;
 
     char *databricks_cli_path;    /* as given; NULL: looked for in PATH */
     char *databricks_cli_profile; /* what the CLI is given with --profile; NULL: --host */
+    char *databricks_config_file; /* the file with that profile, as DATABRICKS_CONFIG_FILE; NULL with it */
     char *metadata_service_url;
     char *google_service_account;
     Secret *google_credentials; /* JSON, or the path of a file with it */
     char *exec;                 /* a command line for the shell */
 } AuthSettings;
 
-/* "oauth-m2m" */
+/* "oauth-m2m"; read in any case. */
 const char *auth_type_name(AuthType type);
 bool auth_type_from_name(const char *name, AuthType *ret_type);
 void auth_settings_deinit(AuthSettings *auth);
+/* Whether they get the same credential. token_place is no part of it: a line more above a token changes
+ * nothing. Secrets are compared as secret_equal() does. */
+bool auth_settings_equal(const AuthSettings *a, const AuthSettings *b);
 
 /* Where the calls of one profile go and what they carry. */
 typedef struct ProfileSettings {
@@ -122,6 +149,10 @@ typedef struct ProfileSettings {
     char *session;              /* the named session of calls that name none; NULL: each client has its own */
     uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
 } ProfileSettings;
+
+/* Whether a reload may leave connections and credentials of the one to the other: all but the places, which
+ * are for messages, is the same. */
+bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b);
 
 typedef struct Settings {
     ListenSettings *listens;
@@ -183,6 +214,14 @@ DEFINE_CLEANUP(Settings *, settings_free);
 /* NULL when there is no such profile. */
 const ProfileSettings *settings_find_profile(const Settings *settings, const char *name);
 
-/* What `check` prints: each effective value with its origin (file:line, flag, variable, built-in), as text or
- * JSON. free(). Tokens appear only as "set" and their origin. */
+/*
+ * What `check` prints: each effective value with its origin (file:line, flag, variable, built-in), as text or
+ * JSON. In the latter `profiles` is a list of {name, host, auth_type, auth_types, cluster_id,
+ * serverless_compute_id, error, origins}, null where there is none; auth_type is the first of those to be
+ * tried. free(). Secrets appear only as "set" and their origin.
+ */
 char *settings_describe(const Settings *settings, bool json);
+/* The same of settings that are only looked at: also of what could be read when there are errors. 0 or
+ * -EINVAL as settings_load(); the description either way, to be freed. */
+int settings_check(char **ret_description, const SettingsSource *source, bool json,
+                   Problems *problems) _must_check_;

@@ -13,6 +13,7 @@ void loader_deinit(Loader *loader)
     ini_document_free(loader->databricks);
     free(loader->databricks_path);
     given_deinit(&loader->choice);
+    free(loader->environment_profile);
 }
 
 /* What follows from the value, where that says more than the value itself. */
@@ -117,26 +118,38 @@ static void check_profiles(Loader *loader)
     }
 }
 
+static int load(Loader *loader)
+{
+    size_t n_errors = loader->problems->n_errors;
+    loader->settings = mem_new(Settings);
+    loader->settings->origins = mem_new(SettingsOrigins);
+    loader_check_flags(loader);
+    loader_check_variables(loader);
+    loader_read_config(loader);
+    loader_read_databricks(loader);
+    apply_daemon_keys(loader);
+    loader_choose_profile(loader);
+    loader_resolve_profiles(loader);
+    check_daemon(loader);
+    check_profiles(loader);
+    return loader->problems->n_errors > n_errors ? -EINVAL : 0;
+}
+
 int settings_load(Settings **ret_settings, const SettingsSource *source, Problems *problems)
 {
-    _cleanup_(loader_deinit) Loader loader = {
-        .source = source, .problems = problems, .settings = mem_new(Settings), .choice = GIVEN_NULL};
-    size_t n_errors = problems->n_errors;
-    loader.settings->origins = mem_new(SettingsOrigins);
-    loader_check_flags(&loader);
-    loader_check_variables(&loader);
-    loader_read_config(&loader);
-    loader_read_databricks(&loader);
-    apply_daemon_keys(&loader);
-    loader_find_named_profile(&loader);
-    loader_resolve_profiles(&loader);
-    loader_choose_profile(&loader);
-    check_daemon(&loader);
-    check_profiles(&loader);
-    if (problems->n_errors > n_errors)
-        return -EINVAL;
-    *ret_settings = steal(loader.settings);
-    return 0;
+    _cleanup_(loader_deinit) Loader loader = {.source = source, .problems = problems, .choice = GIVEN_NULL};
+    int r = load(&loader);
+    if (r == 0)
+        *ret_settings = steal(loader.settings);
+    return r;
+}
+
+int settings_check(char **ret_description, const SettingsSource *source, bool json, Problems *problems)
+{
+    _cleanup_(loader_deinit) Loader loader = {.source = source, .problems = problems, .choice = GIVEN_NULL};
+    int r = load(&loader);
+    *ret_description = settings_describe(loader.settings, json);
+    return r;
 }
 
 char *settings_control_socket(const SettingsSource *source)

@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -30,25 +29,26 @@ STAGES = ["close arrival times=1 path=ExecutePlan", "abort request times=1 path=
 
 
 class Program(harness.Child):
-    """A client's program that waits for its cue."""
+    """A client's program that does what it is told."""
 
-    def __init__(self, python, folder, remote, *task):
+    def __init__(self, python, folder, remote):
         env = {"PATH": os.environ["PATH"], "HOME": folder, "USER": "someone", "SPARK_REMOTE": remote,
                "no_proxy": "localhost,127.0.0.1", "SPARK_HOME": folder}
-        self.count = 0
-        super().__init__([python, str(HERE / "faults_client.py"), *map(str, task)], env,
+        super().__init__([python, str(HERE / "faults_client.py")], env,
                          os.path.join(folder, f"client-{next(harness.ends)}.stderr"))
-
-    def ready(self):
         self.wait_for(lambda line: line == "ready", "its session", 90)
-        return self
 
-    def go(self):
-        self.process.stdin.write(b"\n")
+    def start(self, *task):
+        self.since = len(self.lines)
+        self.process.stdin.write((" ".join(map(str, task)) + "\n").encode())
         self.process.stdin.flush()
 
-    def result(self, limit=180):
-        return json.loads(self.wait_for(lambda line: line.startswith("{"), "its result", limit))
+    def result(self, limit=240):
+        return json.loads(self.wait_for(lambda line: line.startswith("{"), "its result", limit, self.since))
+
+    def run(self, *task):
+        self.start(*task)
+        return self.result()
 
 
 class Server:
@@ -95,10 +95,16 @@ class Line:
             return f"sc://localhost:{self.relay.port}/;token={TOKEN}"
         return f"sc://127.0.0.1:{self.port}"
 
-    def program(self, python, *task):
-        program = Program(python, self.scene.folder(), self.remote, *task)
+    def program(self, python):
+        program = Program(python, self.scene.folder(), self.remote)
         self.scene.things.append(program)
-        return program.ready()
+        return program
+
+    def witness(self):
+        """A client with nothing in between."""
+        remote = f"sc://localhost:{self.options.server}/;token={TOKEN}"
+        self.scene.things.append(Program(sys.executable, self.scene.folder(), remote))
+        return self.scene.things[-1]
 
 
 def check_collect(result, rows):
@@ -107,10 +113,10 @@ def check_collect(result, rows):
 
 def collect_cut(line, python, rows):
     """The connection is cut every 200 ms."""
-    program = line.program(python, "collect", rows)
+    program = line.program(python)
     line.relay.command("every 200 close")
     before = line.relay.command("rate 0")
-    program.go()
+    program.start("collect", rows)
     result = program.result()
     faults = line.relay.command("clear") - before
     check_collect(result, rows)
@@ -121,13 +127,13 @@ def collect_cut(line, python, rows):
 
 def collect_faults(line, python, rows):
     """One fault of each kind after the other, against the server's own HTTP/2."""
-    program = line.program(python, "collect", rows)
+    program = line.program(python)
     before = line.relay.command("clear")
     line.relay.plan("reset=2 messages=9 times=2", "reset=8 messages=5 times=2", "goaway messages=7 times=2",
                     "below messages=4 times=2", "abort messages=6 times=2", "half messages=3 times=2",
                     "close bytes=123457 step=70001 times=9", "close first times=2 path=Reattach",
                     "close request times=2 path=Reattach", "page=503 times=2", "drain messages=3 times=1")
-    program.go()
+    program.start("collect", rows)
     result = program.result()
     faults = line.relay.command("clear") - before
     check_collect(result, rows)
@@ -138,11 +144,11 @@ def collect_faults(line, python, rows):
 
 def collect_killed(line, python, rows):
     """The daemon is killed with SIGKILL in mid-result, twice, and started again."""
-    program = line.program(python, "collect", rows)
+    program = line.program(python)
     kills = 0
     line.relay.plan("none messages=20 times=1", "none messages=40 times=1")
     since = line.relay.mark()
-    program.go()
+    program.start("collect", rows)
     for _ in range(2):
         line.relay.wait_event("fault", limit=60, since=since)
         since = line.relay.mark()
@@ -153,37 +159,20 @@ def collect_killed(line, python, rows):
     return f"{result['seconds']} s, {kills} kills"
 
 
-def table_rows(spark_python, line, table):
-    """What the server has, asked without anything in between."""
-    code = ("import os; from pyspark.sql import SparkSession; spark = SparkSession.builder.remote(os.environ['SPARK_REMOTE'])"
-            f".getOrCreate(); print(spark.table('{table}').count())")
-    script = os.path.join(line.scene.folder(), "count.py")
-    with open(script, "w", encoding="ascii") as file:
-        file.write(code)
-    env = {"PATH": os.environ["PATH"], "HOME": line.scene.ring.folder, "USER": "someone", "no_proxy": "localhost",
-           "SPARK_REMOTE": f"sc://localhost:{line.options.server}/;token={TOKEN}", "SPARK_HOME": line.scene.ring.folder}
-    out = subprocess.run([spark_python, script], env=env, capture_output=True, text=True, timeout=120, check=False)
-    expect(out.returncode == 0, lambda: f"counting failed: {out.stderr[-300:]}")
-    return int(out.stdout.split()[-1])
-
-
 def write_cut(line, python, rows):
     """A table is written under cuts at each stage of the job; each time exactly once."""
     rows //= 10
-    total = 0
     table = "t" + str(time.monotonic_ns())
     times = []
-    for stage in STAGES:
-        program = line.program(python, "write", rows, table)
+    program, witness = line.program(python), line.witness()
+    for number, stage in enumerate(STAGES, 1):
         line.relay.command(stage if stage.startswith("every") else "plan " + stage)
-        program.go()
-        result = program.result()
-        faults = line.relay.command("clear")
-        total += rows
+        before = line.relay.command("rate 0")
+        result = program.run("write", rows, table)
+        faults = line.relay.command("clear") - before
         times.append(result["seconds"])
-        program.kill()
-        expect(faults > 0, "nothing was cut")
-        expect_equal(table_rows(sys.executable, line, table), total, f"rows in the table after {stage!r}")
+        expect(faults > 0, f"nothing was cut by {stage!r}")
+        expect_equal(witness.run("count", table)["count"], number * rows, f"rows in the table after {stage!r}")
         line.expect_unseen()
     return f"{len(STAGES)} jobs, {', '.join(map(str, times))} s"
 
@@ -192,13 +181,13 @@ def write_killed(line, python, rows):
     """The daemon is killed when the server has the job, and started again."""
     rows //= 10
     table = "t" + str(time.monotonic_ns())
-    program = line.program(python, "write", rows, table)
+    program, witness = line.program(python), line.witness()
     line.relay.plan("none request times=1 path=ExecutePlan")
-    program.go()
+    program.start("write", rows, table)
     line.relay.wait_event("fault", limit=60)
     line.kill_daemon()
     result = program.result()
-    expect_equal(table_rows(sys.executable, line, table), rows, "rows in the table")
+    expect_equal(witness.run("count", table)["count"], rows, "rows in the table")
     return f"{result['seconds']} s"
 
 

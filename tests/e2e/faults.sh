@@ -3,7 +3,7 @@
 #
 #   tests/e2e/faults.sh --daemon build/release/sparkbouncer --programs build/test [--long] [--only CASE] [--direct]
 #
-# --long: 20 million rows and the clients 4.3, 4.0 and 3.5; else 3 million and 4.3. --direct: without the daemon, on what
+# --long: 20 million rows and the clients 4.3, 4.0 and 3.5; else 2 million and 4.3. --direct: without the daemon, on what
 # the clients do by themselves. Ends with `N passed, N failed, N skipped`.
 set -euo pipefail
 
@@ -29,7 +29,7 @@ done
 ensure_pyspark || die "no PySpark to test with"
 ensure_server spark || die "no Java to run the server with"
 make_scratch
-ROWS=3000000
+ROWS=2000000
 [[ $LONG == no ]] || ROWS=20000000
 ARGUMENTS+=(--client "4.3=$BUILD/venv/bin/python" --rows "$ROWS")
 if [[ $LONG == yes ]]; then

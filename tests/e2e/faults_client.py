@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""A program that a failing network must not disturb: `faults_client.py collect ROWS` or `faults_client.py write ROWS TABLE`.
+"""A program that a failing network must not disturb. Each line of standard input is a task, answered by a line of JSON:
 
-The address is in SPARK_REMOTE. Says `ready` once it has a session, goes on when it is told so by a line on standard
-input, and prints one line of JSON. Stock PySpark from 3.5 on; nothing here knows of a daemon.
+    collect ROWS        every row once, in order, each value right
+    write ROWS TABLE    appends that many
+    count TABLE
+
+The address is in SPARK_REMOTE. Says `ready` once it has a session. Stock PySpark from 3.5 on; nothing here knows of a
+daemon.
 """
 
 import json
@@ -34,16 +38,20 @@ def write(spark, rows, table):
     return {"written": rows}
 
 
+def count(spark, table):
+    return {"count": spark.table(table).count()}
+
+
 def main():
     spark = SparkSession.builder.remote(os.environ["SPARK_REMOTE"]).getOrCreate()
     spark.range(10).collect()
     print("ready", flush=True)
-    sys.stdin.readline()
-    started = time.monotonic()
-    task, rows, *rest = sys.argv[1:]
-    result = {"collect": collect, "write": write}[task](spark, int(rows), *rest)
-    print(json.dumps({"client": pyspark.__version__, "seconds": round(time.monotonic() - started, 2), **result}),
-          flush=True)
+    for line in sys.stdin:
+        started = time.monotonic()
+        task, *words = [int(word) if word.isdigit() else word for word in line.split()]
+        result = {"collect": collect, "write": write, "count": count}[task](spark, *words)
+        result["seconds"] = round(time.monotonic() - started, 2)
+        print(json.dumps({"client": pyspark.__version__, **result}), flush=True)
 
 
 if __name__ == "__main__":

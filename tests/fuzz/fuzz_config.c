@@ -58,6 +58,9 @@ static void check_profile(const ProfileSettings *profile)
     }
     require(profile->host && profile->host[0]);
     require(profile->port > 0);
+    require(profile->auth.n_chain > 0 || !profile->databricks);
+    for (size_t i = 0; i < profile->auth.n_chain; i++)
+        require(profile->auth.chain[i] != AUTH_PAT || profile->auth.token);
     require(profile->connections >= 1 && profile->connections <= profile->max_connections);
 }
 
@@ -77,7 +80,8 @@ static void check_settings(const Settings *settings)
 
 static void load(void)
 {
-    const char *environment[] = {home, "XDG_RUNTIME_DIR=/run/user/7", NULL};
+    const char *environment[] = {home, "XDG_RUNTIME_DIR=/run/user/7", "DATABRICKS_CLUSTER_ID=c",
+                                 "CREDENTIALS_DIRECTORY=/nowhere", NULL};
     SettingsSource source = {.config_file = config_path, .environment = environment};
     Problems problems = PROBLEMS_NULL;
     _cleanup_(settings_freep) Settings *settings = NULL;
@@ -90,6 +94,12 @@ static void load(void)
         check_settings(settings);
     problems_deinit(&problems);
     free(settings_control_socket(&source));
+    char *description = NULL;
+    Problems ignored = PROBLEMS_NULL;
+    require((settings_check(&description, &source, false, &ignored) == 0) == (error == 0));
+    require(description[0]);
+    free(description);
+    problems_deinit(&ignored);
 }
 
 static const char *const WORDS[] = {
@@ -118,7 +128,12 @@ static const char *const WORDS[] = {
     "use_ssl=true",
     "token=t",
     "https://h.cloud.databricks.com",
-    "auth_type",
+    "auto",
+    "credential:x",
+    "oauth-m2m",
+    "azure-cli",
+    "http://localhost:1/x",
+    "https://adb-1.azuredatabricks.net",
     "pat",
     "client",
     "~/x",

@@ -39,6 +39,7 @@ def write(spark, rows, table):
 
 
 def count(spark, table):
+    spark.catalog.refreshTable(table)  # another session has written it
     return {"count": spark.table(table).count()}
 
 

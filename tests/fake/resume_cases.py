@@ -346,7 +346,7 @@ def named_messages(scene):
     line = Line(scene)
     line.whole("close messages=1 times=60", operations=6, parallel=3, channels=3, messages=20, header=NAMED,
                release=True)
-    for moment in ("arrival", "request", "first"):
+    for moment in ("arrival", "request", "first"):  # the session is the one of before
         line.whole(f"close {moment} times=1 path=ExecutePlan", messages=10, header=NAMED, faults=1)
     line.whole(operations=3, messages=20, header=NAMED, fake="segment=3")
 
@@ -558,7 +558,7 @@ def random_plan(rng, index):
 def mixed(scene, direct):
     seed = random.randrange(1 << 32)
     rng = random.Random(seed)
-    line = Line(scene, direct, max_connections="1")
+    line = Line(scene, direct, max_connections="1").warm(channels=3)
     plans = [plan for i in range(250) for plan in random_plan(rng, i)]
     line.relay.plan(*plans)
     result = line.run(operations=150, parallel=3, channels=3, messages=20, size=300, fake="delay_ms=1", release=True)
@@ -566,7 +566,7 @@ def mixed(scene, direct):
         line.expect_whole(result)
     except Exception as error:
         raise type(error)(f"seed {seed}: {error}") from None
-    expect(line.faults() >= 200, f"only {line.faults()} faults happened")
+    expect(line.faults() >= 100, f"only {line.faults()} faults happened")
     line.daemon.signal(signal.SIGTERM)
     code = line.daemon.wait_exit()  # with AddressSanitizer a leak is a failure
     expect_equal(code, 0, f"exit code of the daemon ({line.daemon.log()[-300:]!r})")

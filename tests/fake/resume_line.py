@@ -29,9 +29,9 @@ class Line:
         self.scene = scene
         self.operations = 0
 
-    def warm(self):
-        """A first operation, so that the server knows the session."""
-        self.expect_whole(self.run(messages=1))
+    def warm(self, channels=1):
+        """A first operation for each session, so that the server knows them."""
+        self.expect_whole(self.run(operations=channels, channels=channels, messages=1))
         return self
 
     def start(self, operations=1, reattach=None, limit=60, **options):

@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <assert.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,10 @@
 
 #include "admin/service.h"
 #include "admin/status.h"
+#include "auth/cluster.h"
 #include "base/clock.h"
+#include "base/secret.h"
+#include "conf/settings_change.h"
 
 static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP};
 #define N_SIGNALS (sizeof SIGNALS / sizeof SIGNALS[0])
@@ -41,6 +45,9 @@ static void finish(Daemon *daemon)
         return;
     daemon->state = DAEMON_STOPPED;
     deadline_clear(&daemon->relay.deadlines, &daemon->drain_deadline);
+    daemon->metadata_service = metadata_service_close(daemon->metadata_service);
+    daemon->reloader = reloader_close(daemon->reloader);
+    daemon->file_watch = file_watch_close(daemon->file_watch);
     relay_close(&daemon->relay);
     if (daemon->control)
         control_close(daemon->control);
@@ -67,13 +74,6 @@ static void on_relay_idle(Relay *relay)
     deadline_set(&relay->deadlines, &daemon->drain_deadline, clock_now_ns());
 }
 
-static void close_listeners(Daemon *daemon)
-{
-    for (size_t i = 0; i < daemon->n_listeners; i++)
-        listener_close(daemon->listeners[i]);
-    daemon->n_listeners = 0;
-}
-
 void daemon_stop(Daemon *daemon)
 {
     if (daemon->state == DAEMON_DRAINING) {
@@ -86,18 +86,113 @@ void daemon_stop(Daemon *daemon)
     service_stopping();
     log_write(&daemon->log, LOG_LEVEL_INFO, "stopping: no new calls, %zu running ones may take %llu s",
               daemon->relay.calls.n_entries, (unsigned long long)(daemon->settings->drain_timeout_ms / 1000));
-    close_listeners(daemon);
+    listener_set_close(&daemon->listeners);
     deadline_set(&daemon->relay.deadlines, &daemon->drain_deadline,
                  clock_now_ns() + daemon->settings->drain_timeout_ms * NS_PER_MS);
     relay_drain(&daemon->relay);
+}
+
+/* ---- reloading */
+
+static bool request_reload(Daemon *daemon, const char *why, ControlQuestion *question)
+{
+    if (daemon->state != DAEMON_RUNNING)
+        return false;
+    reloader_request(daemon->reloader, why, question);
+    return true;
+}
+
+static void on_reload_begun(void *context)
+{
+    (void)context;
+    service_reloading();
+}
+
+static json_t *names_of(const SettingsChange *change, ProfileChange what)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < change->n_entries; i++) {
+        json_t *name = change->entries[i].change == what ? json_string(change->entries[i].name) : NULL;
+        if (name)
+            (void)json_array_append_new(names, name);
+    }
+    return names;
+}
+
+/* Addresses that are in the one and not in the other. */
+static json_t *addresses_of(const ListenerSet *set, const ListenerSet *other)
+{
+    json_t *addresses = json_array();
+    for (size_t i = 0; i < set->n_entries; i++)
+        if (!listener_set_has(other, set->entries[i]))
+            (void)json_array_append_new(addresses, json_string(set->entries[i]->url));
+    return addresses;
+}
+
+static json_t *describe_change(const SettingsChange *change, const ListenerSet *before,
+                               const ListenerSet *now)
+{
+    json_t *profiles = json_object();
+    for (int what = 0; what < N_PROFILE_CHANGES; what++)
+        (void)json_object_set_new(profiles, profile_change_name((ProfileChange)what),
+                                  names_of(change, (ProfileChange)what));
+    return json_pack("{s:b, s:o, s:{s:o, s:o}}", "reloaded", 1, "profiles", profiles, "listeners", "opened",
+                     addresses_of(now, before), "closed", addresses_of(before, now));
+}
+
+/* Everything that may fail has been done. */
+static json_t *put_into_force(Daemon *daemon, Settings *settings, ListenerSet *listeners)
+{
+    SettingsChange change = SETTINGS_CHANGE_NULL;
+    settings_change_compute(&change, daemon->settings, settings);
+    json_t *document = describe_change(&change, &daemon->listeners, listeners);
+    listener_set_commit(&daemon->listeners, listeners, settings);
+    relay_change_settings(&daemon->relay, settings, &change);
+    daemon->log.level = settings->log_level;
+    log_write(&daemon->log, LOG_LEVEL_INFO,
+              "configuration reloaded; profiles: %zu kept, %zu changed, %zu added, %zu removed",
+              change.counts[PROFILE_KEPT], change.counts[PROFILE_CHANGED], change.counts[PROFILE_ADDED],
+              change.counts[PROFILE_REMOVED]);
+    settings_change_deinit(&change);
+    settings_unref(daemon->settings);
+    daemon->settings = settings;
+    return document;
+}
+
+static json_t *on_reloaded(void *context, Settings *settings, Problems *problems)
+{
+    Daemon *daemon = context;
+    ListenerSet listeners = LISTENER_SET_NULL;
+    if (daemon->state != DAEMON_RUNNING)
+        problems_add_error(problems, "the daemon stops");
+    settings_check_servable(settings, problems);
+    settings_keep_fixed(settings, daemon->settings, problems);
+    if (problems->n_errors == 0 &&
+        listener_set_prepare(&listeners, &daemon->listeners, &daemon->relay, settings, problems) == 0)
+        return put_into_force(daemon, settings, &listeners);
+    settings_unref(settings);
+    return NULL;
+}
+
+static void on_reload_ended(void *context, bool is_changed)
+{
+    Daemon *daemon = context;
+    if (daemon->state != DAEMON_RUNNING)
+        return;
+    file_watch_set(daemon->file_watch, daemon->settings->files, daemon->settings->n_files);
+    service_ready(is_changed ? "ready" : "ready; the changed configuration has errors, see the log");
+}
+
+static void on_files_changed(void *context)
+{
+    (void)request_reload(context, "a file has changed", NULL);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     Daemon *daemon = handle->data;
     if (number == SIGHUP)
-        log_write(&daemon->log, LOG_LEVEL_WARNING,
-                  "SIGHUP is reserved for reloading, which this version cannot do; restart instead");
+        request_reload(daemon, "SIGHUP", NULL);
     else
         daemon_stop(daemon);
 }
@@ -112,13 +207,15 @@ static const char *const STATE_NAMES[] = {[DAEMON_STARTING] = "starting",
 static json_t *on_status(void *context)
 {
     Daemon *daemon = context;
-    const char **addresses = mem_alloc_zeroed(daemon->n_listeners, sizeof(char *));
-    for (size_t i = 0; i < daemon->n_listeners; i++)
-        addresses[i] = daemon->listeners[i]->url;
+    const ListenerSet *listeners = &daemon->listeners;
+    const char **addresses = mem_alloc_zeroed(listeners->n_entries, sizeof(char *));
+    for (size_t i = 0; i < listeners->n_entries; i++)
+        addresses[i] = listeners->entries[i]->url;
     StatusFacts facts = {.state = STATE_NAMES[daemon->state],
                          .started_ns = daemon->started_ns,
                          .addresses = addresses,
-                         .n_addresses = daemon->n_listeners};
+                          .n_addresses = listeners->n_entries,
+                          .metadata_url = metadata_service_url(daemon->metadata_service)};
     json_t *document = status_document(&daemon->relay, &facts);
     free(addresses);
     return document;
@@ -134,6 +231,81 @@ static void on_stop(void *context)
     daemon_stop(context);
 }
 
+static bool on_reload(void *context, ControlQuestion *question)
+{
+    return request_reload(context, "asked for by the control socket", question);
+}
+
+static const char *on_add_guest(void *context, const GuestProfile *guest, unsigned *ret_status, Text *problem)
+{
+    Daemon *daemon = context;
+    char name[RELAY_GUEST_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
+    _cleanup_(settings_unrefp) Settings *settings = NULL;
+    _cleanup_(problems_deinit) Problems problems = PROBLEMS_NULL;
+    GuestProfile labelled = *guest;
+    relay_name_guest(name);
+    labelled.label = relay_profile_label(name, label);
+    if (settings_load_guest(&settings, &labelled, &problems) != 0) {
+        *ret_status = 400;
+        text_append(problem, problems.entries[0].sentence);
+        return NULL;
+    }
+    const char *given = relay_add_guest(&daemon->relay, name, settings);
+    if (!given) {
+        *ret_status = 429;
+        text_printf(problem,
+                    "there are %d guest profiles already; one that nobody uses goes after "
+                    "guest_idle_timeout",
+                    RELAY_MAX_GUESTS);
+    }
+    return given;
+}
+
+/* NULL, with the status of HTTP and a sentence, when there is no such profile or it cannot be used. */
+static Upstream *find_upstream(Daemon *daemon, const char *profile, unsigned *ret_status, Text *problem)
+{
+    const char *why;
+    bool is_unknown;
+    Upstream *upstream = relay_upstream(&daemon->relay, profile, &why, &is_unknown);
+    if (upstream)
+        return upstream;
+    *ret_status = is_unknown ? 404 : 409;
+    if (why)
+        text_append(problem, why);
+    else
+        text_printf(problem, "there is no profile %s; see 'sparkbouncer check' for those there are", profile);
+    return NULL;
+}
+
+static bool on_probe(void *context, const char *profile, unsigned *ret_status, Text *problem)
+{
+    Upstream *upstream = find_upstream(context, profile, ret_status, problem);
+    if (upstream)
+        upstream_probe(upstream);
+    return upstream != NULL;
+}
+
+static bool on_start(void *context, const char *profile, unsigned *ret_status, Text *problem)
+{
+    Upstream *upstream = find_upstream(context, profile, ret_status, problem);
+    if (!upstream)
+        return false;
+    if (!upstream->cluster)
+        text_printf(problem,
+                    "profile %s has no cluster_id of a Databricks workspace: there is nothing to start",
+                    profile);
+    else if (upstream->profile->autostart == AUTOSTART_NEVER)
+        text_printf(problem,
+                    "profile %s does not allow it (autostart = never), since a running cluster costs money; "
+                    "put autostart = ask into [profile %s]",
+                    profile, profile);
+    else
+        cluster_start_unattended(upstream->cluster);
+    if (problem->length > 0)
+        *ret_status = 409;
+    return problem->length == 0;
+}
+
 /* ---- starting */
 
 static void on_watchdog(uv_timer_t *timer)
@@ -144,16 +316,15 @@ static void on_watchdog(uv_timer_t *timer)
 
 static int open_listeners(Daemon *daemon)
 {
-    const Settings *settings = daemon->settings;
-    daemon->listeners = mem_alloc_zeroed(settings->n_listens, sizeof(Listener *));
-    for (size_t i = 0; i < settings->n_listens; i++) {
-        int error =
-            listener_new(&daemon->listeners[i], &daemon->relay, &settings->listens[i], settings->socket_mode);
-        if (error != 0)
-            return error;
-        daemon->n_listeners++;
-    }
-    return 0;
+    _cleanup_(problems_deinit) Problems problems = PROBLEMS_NULL;
+    ListenerSet listeners = LISTENER_SET_NULL;
+    int error =
+        listener_set_prepare(&listeners, &daemon->listeners, &daemon->relay, daemon->settings, &problems);
+    for (size_t i = 0; i < problems.n_entries; i++)
+        log_write(&daemon->log, LOG_LEVEL_ERROR, "%s", problems.entries[i].sentence);
+    if (error == 0)
+        listener_set_commit(&daemon->listeners, &listeners, daemon->settings);
+    return error;
 }
 
 static int watch_signals(Daemon *daemon)
@@ -169,19 +340,38 @@ static int watch_signals(Daemon *daemon)
     return uv_timer_init(&daemon->loop, &daemon->watchdog);
 }
 
-static int open_everything(Daemon *daemon)
+static int open_everything(Daemon *daemon, const SettingsSource *source)
 {
-    ControlHost host = {.status = on_status, .is_ready = on_is_ready, .stop = on_stop, .context = daemon};
+    ControlHost host = {.status = on_status,
+                        .is_ready = on_is_ready,
+                        .stop = on_stop,
+                        .reload = on_reload,
+                        .add_guest = on_add_guest,
+                        .probe = on_probe,
+                        .start = on_start,
+                        .context = daemon};
+    ReloaderHost reloader_host = {
+        .begin = on_reload_begun, .apply = on_reloaded, .end = on_reload_ended, .context = daemon};
+    daemon->reloader = reloader_new(&daemon->loop, &daemon->log, source, &reloader_host);
+    daemon->file_watch =
+        file_watch_new(&daemon->loop, &daemon->relay.deadlines, &daemon->log, on_files_changed, daemon);
+    file_watch_set(daemon->file_watch, daemon->settings->files, daemon->settings->n_files);
     int error = open_listeners(daemon);
     if (error != 0)
         return error;
+    const char *metadata_service = daemon->settings->metadata_service;
+    if (metadata_service)
+        daemon->metadata_service = metadata_service_new(&daemon->relay, metadata_service);
+    if (metadata_service && !daemon->metadata_service)
+        return -1;
     daemon->control = control_new(&daemon->loop, &daemon->log, daemon->settings->control_socket, &host);
     return daemon->control ? 0 : -1;
 }
 
-int daemon_new(Daemon **ret_daemon, Settings *settings, const Log *log)
+int daemon_new(Daemon **ret_daemon, Settings *settings, const SettingsSource *source, const Log *log)
 {
     Daemon *daemon = mem_new(Daemon);
+    json_set_alloc_funcs(malloc, secret_free_memory); /* tokens come and go as JSON */
     daemon->settings = settings;
     daemon->log = *log;
     daemon->started_ns = clock_now_ns();
@@ -197,8 +387,8 @@ int daemon_new(Daemon **ret_daemon, Settings *settings, const Log *log)
         abort(); /* the loop itself cannot be made: nothing to clean up with */
     }
     daemon->relay.on_idle = on_relay_idle;
-    if (open_everything(daemon) != 0) {
-        close_listeners(daemon);
+    if (open_everything(daemon, source) != 0) {
+        listener_set_close(&daemon->listeners);
         finish(daemon);
         (void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
         daemon_free(daemon);
@@ -211,8 +401,8 @@ int daemon_new(Daemon **ret_daemon, Settings *settings, const Log *log)
 static void announce(Daemon *daemon)
 {
     const Settings *settings = daemon->settings;
-    for (size_t i = 0; i < daemon->n_listeners; i++) {
-        const Listener *listener = daemon->listeners[i];
+    for (size_t i = 0; i < daemon->listeners.n_entries; i++) {
+        const Listener *listener = daemon->listeners.entries[i];
         const char *profile = listener->settings->profile;
         printf("listening %s%s%s\n", listener->url, profile ? "  profile " : "", profile ? profile : "");
     }
@@ -246,8 +436,7 @@ Daemon *daemon_free(Daemon *daemon)
     int error = uv_loop_close(&daemon->loop);
     assert(error == 0);
     (void)error;
-    free(daemon->listeners);
-    settings_free(daemon->settings);
+    settings_unref(daemon->settings);
     free(daemon);
     return NULL;
 }

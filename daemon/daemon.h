@@ -10,10 +10,13 @@
 #include <uv.h>
 
 #include "admin/control.h"
+#include "admin/file_watch.h"
+#include "admin/metadata_service.h"
+#include "admin/reloader.h"
 #include "base/deadline.h"
 #include "base/log.h"
 #include "conf/settings.h"
-#include "front/listener.h"
+#include "front/listener_set.h"
 #include "relay/relay.h"
 
 typedef enum DaemonState {
@@ -25,22 +28,25 @@ typedef enum DaemonState {
 
 typedef struct Daemon {
     uv_loop_t loop;
-    Settings *settings; /* owned */
+    Settings *settings; /* in force; a reference */
     Log log;
     DaemonState state;
     Relay relay;
-    Listener **listeners;
-    size_t n_listeners;
+    ListenerSet listeners;
     Control *control;
+    Reloader *reloader;
+    FileWatch *file_watch;
+    MetadataService *metadata_service; /* NULL: off */
     uv_signal_t signals[4];
     uv_timer_t watchdog; /* of systemd; started only when it wants one */
     Deadline drain_deadline;
     uint64_t started_ns;
 } Daemon;
 
-/* Takes the settings over and opens every listener. 0, or -1 after the reason has been logged; then nothing
- * runs. */
-int daemon_new(Daemon **ret_daemon, Settings *settings, const Log *log) _must_check_;
+/* Takes the settings over and opens every listener; `source`, from which they are loaded again, is borrowed.
+ * 0, or -1 after the reason has been logged; then nothing runs. */
+int daemon_new(Daemon **ret_daemon, Settings *settings, const SettingsSource *source,
+               const Log *log) _must_check_;
 /* Prints where it listens, runs until it has been stopped. 0, or -1 when it ended by itself. */
 int daemon_run(Daemon *daemon);
 Daemon *daemon_free(Daemon *daemon);

@@ -1,10 +1,10 @@
 #include "cli/cli.h"
 #include "daemon.h"
 
-static int run_daemon(Settings *settings, const Log *log)
+static int run_daemon(Settings *settings, const SettingsSource *source, const Log *log)
 {
     Daemon *daemon = NULL;
-    if (daemon_new(&daemon, settings, log) != 0)
+    if (daemon_new(&daemon, settings, source, log) != 0)
         return -1;
     int result = daemon_run(daemon);
     daemon_free(daemon);

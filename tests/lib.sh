@@ -10,6 +10,8 @@ PYSPARK_VERSION=4.3.0
 PYSAIL_REQUIREMENTS=("pysail==0.7.2" "pyspark-client==4.2.0" "pandas<3")
 # PySpark 4.3 runs with pandas 3, but warns about it at every turn.
 PYSPARK_REQUIREMENTS=("pyspark[connect]==$PYSPARK_VERSION" "pandas<3")
+# The metadata service is tested with it.
+SDK_REQUIREMENTS=("databricks-sdk==0.162.0")
 
 # Nothing a test does may depend on what the caller's shell has set for Spark, and no proxy may stand between
 # a client and this machine (gRPC honours lower-case http_proxy for localhost too).
@@ -110,7 +112,7 @@ ensure_packages() {
 DAEMON_PACKAGES=(build-essential=cmd:cc pkg-config=cmd:pkg-config cmake=cmd:cmake ninja-build=cmd:ninja
     libuv1-dev=pc:libuv libnghttp2-dev=pc:libnghttp2 libssl-dev=pc:openssl libprotobuf-c-dev=pc:libprotobuf-c
     protobuf-c-compiler=cmd:protoc-c libinih-dev=pc:inih libjansson-dev=pc:jansson
-    libmicrohttpd-dev=pc:libmicrohttpd libsystemd-dev=pc:libsystemd)
+    libmicrohttpd-dev=pc:libmicrohttpd libcurl4-openssl-dev=pc:libcurl libsystemd-dev=pc:libsystemd)
 TEST_PACKAGES=(check=pc:check libgrpc-dev=pc:grpc clang=cmd:clang)
 PYTHON_PACKAGES=(python3=cmd:python3 python3-venv=venv)
 JAVA_PACKAGES=(openjdk-17-jre-headless=java:17)

@@ -131,6 +131,9 @@ ensure_packages clang-format-14=cmd:clang-format-14 shellcheck=cmd:shellcheck ||
 if wanted ring || wanted e2e || wanted faults; then
     ensure_pyspark || die "no PySpark to test with"
 fi
+if wanted ring; then
+    ensure_venv "$BUILD/sdk-venv" "${SDK_REQUIREMENTS[@]}" || true # its case is skipped then, and says so
+fi
 step_done
 
 if wanted build; then

@@ -9,10 +9,24 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "base/list.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "conf/settings.h"
 
 typedef struct Control Control;
 typedef struct json_t json_t; /* jansson */
+
+/* A request whose answer comes later. Who has been asked owns it until control_question_answer(). */
+typedef struct ControlQuestion {
+    ListLink link; /* for who has been asked */
+    void (*deliver)(void *asker, unsigned status, json_t *document);
+    void *asker; /* NULL: gone meanwhile */
+} ControlQuestion;
+
+/* Once, and not from within the function that was asked. `status` is HTTP's; takes the document over and
+ * frees the question. */
+void control_question_answer(ControlQuestion *question, unsigned status, json_t *document);
 
 /* What the control server asks of the daemon. */
 typedef struct ControlHost {
@@ -22,6 +36,16 @@ typedef struct ControlHost {
     bool (*is_ready)(void *context);
     /* POST /stop: begin to drain, or at the second time stop at once. */
     void (*stop)(void *context);
+    /* POST /reload: takes the question over; false: the daemon stops, and the question is still the caller's.
+     */
+    bool (*reload)(void *context, ControlQuestion *question);
+    /* POST /profiles: the name, borrowed until the next event, under which calls reach the guest, whose
+     * label is yet to be chosen. NULL, with the status of HTTP and a sentence in `problem`. */
+    const char *(*add_guest)(void *context, const GuestProfile *guest, unsigned *ret_status, Text *problem);
+    /* POST /probe: gets what the profile has not got yet. False with status and sentence, as above. */
+    bool (*probe)(void *context, const char *profile, unsigned *ret_status, Text *problem);
+    /* POST /start: begins to start the profile's cluster; status tells how that goes. False as above. */
+    bool (*start)(void *context, const char *profile, unsigned *ret_status, Text *problem);
     void *context;
 } ControlHost;
 

@@ -6,6 +6,8 @@
 
 #include "admin/control_routes.h"
 #include "admin/microhttpd.h"
+#include "base/list.h"
+#include "base/secret.h"
 
 struct HttpServer {
     Microhttpd library;
@@ -15,6 +17,7 @@ struct HttpServer {
     unsigned n_open_handles;
     unsigned n_connections;
     bool stop_wanted;
+    List suspended; /* requests that are answered later */
     const ControlHost *host;
     void (*on_unused)(void *context);
     void *context;
@@ -22,7 +25,15 @@ struct HttpServer {
 
 /* One request, from its first line to the last byte of its answer. */
 typedef struct HttpRequest {
+    HttpServer *server;
+    struct MHD_Connection *connection;
+    ListLink link; /* in server->suspended */
     bool stops;
+    bool is_too_large;
+    char *body; /* HTTP_SERVER_MAX_BODY bytes, wiped in the end; NULL: none */
+    size_t body_length;
+    ControlQuestion *question; /* whose answer it waits for; NULL: none */
+    ControlAnswer answer;      /* that has come, or none: without a body */
 } HttpRequest;
 
 static void http_server_run(HttpServer *server);
@@ -48,26 +59,91 @@ static enum MHD_Result send_answer(HttpServer *server, struct MHD_Connection *co
     return result;
 }
 
-/* Called for the headers, for each part of the body, and once more at its end. */
+/* A copy of what may be a token stays nowhere. */
+static void take_body(HttpRequest *request, const char *bytes, size_t length)
+{
+    if (!request->body)
+        request->body = mem_alloc(HTTP_SERVER_MAX_BODY);
+    request->is_too_large |= length > HTTP_SERVER_MAX_BODY - request->body_length;
+    if (!request->is_too_large) {
+        memcpy(request->body + request->body_length, bytes, length);
+        request->body_length += length;
+    }
+    secret_wipe((char *)(uintptr_t)bytes, length); /* the library's own buffer, which it hands out as const */
+}
+
+static void resume(HttpRequest *request)
+{
+    list_remove(&request->server->suspended, &request->link);
+    request->server->library.resume_connection(request->connection);
+}
+
+/* The server may be closed when this returns. */
+static void on_answer(void *asker, unsigned status, json_t *document)
+{
+    HttpRequest *request = asker;
+    request->question = NULL;
+    request->answer = (ControlAnswer){.status = status, .body = control_body(document)};
+    HttpServer *server = request->server;
+    resume(request);
+    http_server_run(server);
+}
+
+static enum MHD_Result wait_for_answer(HttpRequest *request, ControlQuestion *question)
+{
+    request->question = question;
+    question->asker = request;
+    question->deliver = on_answer;
+    list_append(&request->server->suspended, &request->link);
+    request->server->library.suspend_connection(request->connection);
+    return MHD_YES;
+}
+
+static enum MHD_Result answer_request(HttpRequest *request, const char *method, const char *path)
+{
+    static const char TOO_LARGE[] = "{\"error\":\"the body is too large\"}";
+    HttpServer *server = request->server;
+    ControlAnswer answer = {.status = 413};
+    if (request->is_too_large)
+        answer.body = mem_copy_string(TOO_LARGE);
+    else
+        control_answer(
+            server->host,
+            &(ControlRequest){
+                .method = method, .path = path, .body = request->body, .body_length = request->body_length},
+            &answer);
+    if (answer.question)
+        return wait_for_answer(request, answer.question);
+    request->stops = answer.stops;
+    return send_answer(server, request->connection, &answer);
+}
+
+/* Called for the headers, for each part of the body, once more at its end, and again when it is resumed. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *body,
                                   size_t *body_length, void **held)
 {
     (void)version;
-    (void)body;
     HttpServer *server = context;
     HttpRequest *request = *held;
     if (!request) {
-        *held = mem_new(HttpRequest);
+        *held = request = mem_new(HttpRequest);
+        request->server = server;
+        request->connection = connection;
+        list_link_init(&request->link);
         return MHD_YES;
     }
-    if (*body_length > 0) { /* nobody reads it */
+    if (*body_length > 0) {
+        take_body(request, body, *body_length);
         *body_length = 0;
         return MHD_YES;
     }
-    ControlAnswer answer;
-    control_answer(server->host, method, path, &answer);
-    request->stops = answer.stops;
+    if (request->question)
+        return MHD_NO; /* resumed only to be closed */
+    if (!request->answer.body)
+        return answer_request(request, method, path);
+    ControlAnswer answer = request->answer;
+    request->answer.body = NULL;
     return send_answer(server, connection, &answer);
 }
 
@@ -78,10 +154,17 @@ static void on_request_ended(void *context, struct MHD_Connection *connection, v
     (void)how; /* whoever asked to stop and left meant it all the same */
     HttpServer *server = context;
     HttpRequest *request = *held;
-    if (request)
-        server->stop_wanted |= request->stops;
-    free(request);
     *held = NULL;
+    if (!request)
+        return;
+    server->stop_wanted |= request->stops;
+    if (request->question)
+        request->question->asker = NULL;
+    if (request->body)
+        secret_wipe(request->body, request->body_length);
+    free(request->body);
+    free(request->answer.body);
+    free(request);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **held,
@@ -152,10 +235,10 @@ static struct MHD_Daemon *start(HttpServer *server)
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_SERVER_CONNECTION_MEMORY, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    return server->library.start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request,
-                                        server, MHD_OPTION_ARRAY, options, MHD_OPTION_NOTIFY_COMPLETED,
-                                        on_request_ended, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-                                        server, MHD_OPTION_END);
+    return server->library.start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME,
+                                        0, NULL, NULL, on_request, server, MHD_OPTION_ARRAY, options,
+                                        MHD_OPTION_NOTIFY_COMPLETED, on_request_ended, server,
+                                        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
 }
 
 static int watch(HttpServer *server, uv_loop_t *loop)
@@ -178,6 +261,7 @@ HttpServer *http_server_new(uv_loop_t *loop, const ControlHost *host, void (*on_
 {
     HttpServer *server = mem_new(HttpServer);
     server->host = host;
+    list_init(&server->suspended);
     server->on_unused = on_unused;
     server->context = context;
     bool is_loaded = microhttpd_load(&server->library, reason);
@@ -217,6 +301,8 @@ void http_server_close(HttpServer *server)
         uv_close((uv_handle_t *)&server->poll, on_poll_closed);
         uv_close((uv_handle_t *)&server->timer, on_timer_closed);
     }
+    for (ListLink *link; (link = list_first(&server->suspended));) /* the library insists */
+        resume(container_of(link, HttpRequest, link));
     if (server->daemon)
         server->library.stop_daemon(server->daemon);
     server->daemon = NULL;

@@ -15,6 +15,7 @@
 #define HTTP_SERVER_CONNECTION_MEMORY 8192 /* bytes; a request is a line and a few headers */
 #define HTTP_SERVER_TIMEOUT_S         10   /* without a byte either way */
 #define HTTP_SERVER_UNUSED_MS         2000
+#define HTTP_SERVER_MAX_BODY          16384 /* bytes; the longest tokens have a few KiB */
 
 typedef struct HttpServer HttpServer;
 
@@ -25,5 +26,6 @@ HttpServer *http_server_new(uv_loop_t *loop, const ControlHost *host, void (*on_
 /* Takes the connected socket over; closes it when there are too many. May end in ControlHost.stop, which may
  * close the server. */
 void http_server_add(HttpServer *server, int fd);
-/* Ends all connections; freed when the loop has run. Not from within ControlHost.status or is_ready. */
+/* Ends all connections; freed when the loop has run. Not from within a function of the ControlHost but stop.
+ */
 void http_server_close(HttpServer *server);

@@ -32,6 +32,10 @@ static const Symbol SYMBOLS[] = {
     SYMBOL(add_response_header),
     SYMBOL(queue_response),
     SYMBOL(destroy_response),
+    SYMBOL(suspend_connection),
+    SYMBOL(resume_connection),
+    SYMBOL(lookup_connection_value),
+    SYMBOL(create_response_from_buffer_with_free_callback),
 };
 
 static bool find_symbols(Microhttpd *library)

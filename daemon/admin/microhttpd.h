@@ -37,6 +37,11 @@ typedef struct Microhttpd {
     __typeof__(MHD_add_response_header) *add_response_header;
     __typeof__(MHD_queue_response) *queue_response;
     __typeof__(MHD_destroy_response) *destroy_response;
+    __typeof__(MHD_suspend_connection) *suspend_connection;
+    __typeof__(MHD_resume_connection) *resume_connection;
+    __typeof__(MHD_lookup_connection_value) *lookup_connection_value;
+    __typeof__(MHD_create_response_from_buffer_with_free_callback)
+        *create_response_from_buffer_with_free_callback;
 } Microhttpd;
 
 /* False, with a sentence in `reason`, when it is not there or not what it should be. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 /*
@@ -45,6 +46,14 @@ void service_ready(const char *status)
     notify_status("READY=1\n", status);
 }
 
+void service_reloading(void)
+{
+    char message[64];
+    (void)snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                   (unsigned long long)(clock_now_ns() / 1000));
+    notify(message);
+}
+
 void service_stopping(void)
 {
     notify_status("STOPPING=1\n", "stopping: waiting for running calls");
@@ -69,6 +78,8 @@ void service_ready(const char *status)
 {
     (void)status;
 }
+
+void service_reloading(void) {}
 
 void service_stopping(void) {}
 

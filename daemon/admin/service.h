@@ -9,6 +9,8 @@
 
 /* The daemon takes calls. `status` is a line for `systemctl status`. */
 void service_ready(const char *status);
+/* The daemon has begun to reload; service_ready() says when it has done so. */
+void service_reloading(void);
 /* The daemon has begun to stop. */
 void service_stopping(void);
 /* How often systemd wants to hear from us: half of its WatchdogSec. 0: never. */

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/cluster.h"
 #include "base/clock.h"
 #include "relay/call.h"
+#include "relay/refusal_text.h"
 
 #define MAX_ENTRIES 100 /* of sessions and of calls: what a person or a monitor can use */
 
@@ -103,22 +105,85 @@ static void add_connections(json_t *document, const Upstream *upstream)
     (void)json_object_set_new(document, "connections", connections);
 }
 
-static json_t *profile_document(const Relay *relay, size_t i)
+static const char *const CREDENTIAL_STATES[] = {
+    [REFRESHER_NONE] = "none",     [REFRESHER_MINTING] = "waiting",       [REFRESHER_READY] = "ready",
+    [REFRESHER_FAILED] = "failed", [REFRESHER_REFRESHING] = "refreshing",
+};
+
+/* Null where nothing has been asked of the profile yet. */
+static json_t *credential_document(const Upstream *upstream)
 {
-    const ProfileSettings *profile = &relay->settings->profiles[i];
-    const Upstream *upstream = relay->upstreams[i];
-    const char *problem = relay->problems[i] ? relay->problems[i] : profile->problem;
+    RefresherFacts facts;
+    if (!upstream || !upstream->refresher)
+        return json_null();
+    refresher_facts(upstream->refresher, &facts);
+    json_t *document = json_object();
+    add_text(document, "auth_type", facts.type < N_AUTH_TYPES ? auth_type_name(facts.type) : NULL);
+    add_text(document, "state", facts.type < N_AUTH_TYPES ? CREDENTIAL_STATES[facts.state] : "not needed");
+    (void)json_object_set_new(document, "expires_in_s",
+                              facts.lives_ms ? json_integer((json_int_t)(facts.lives_ms / 1000))
+                                             : json_null());
+    add_text(document, "problem", facts.problem);
+    add_boolean(document, "login_needed", facts.needs_person);
+    add_count(document, "refreshes", facts.n_refreshes);
+    add_count(document, "failures", facts.n_failures);
+    (void)json_object_set_new(document, "clock_skew_s", json_integer(facts.skew_s));
+    return document;
+}
+
+/* What is wrong with it, and what to do; nothing while it takes calls. */
+static void add_cluster_problem(json_t *document, const ClusterFacts *facts, const ProfileSettings *profile)
+{
+    static const char PREFIX[] = "sparkbouncer: ";
+    _cleanup_(text_deinit) Text sentence = TEXT_NULL;
+    if (facts->since_ns != 0 && !cluster_state_serves(facts->state))
+        (void)refusal_explain(&sentence, REFUSAL_CLUSTER_NOT_RUNNING, facts, profile, NULL, clock_now_ns());
+    add_text(document, "problem", sentence.length ? text_string(&sentence) + strlen(PREFIX) : NULL);
+}
+
+/* Null where there is no cluster, or nobody has used the profile yet. Asks nothing. */
+static json_t *cluster_document(const Upstream *upstream)
+{
+    ClusterFacts facts;
+    if (!upstream || !upstream->cluster)
+        return json_null();
+    cluster_facts(upstream->cluster, &facts);
+    json_t *document = json_object();
+    bool is_known = facts.since_ns != 0;
+    add_text(document, "state", is_known ? cluster_state_name(facts.state) : NULL);
+    add_text(document, "name", facts.name[0] ? facts.name : NULL);
+    add_text(document, "message", facts.message[0] ? facts.message : NULL);
+    add_text(document, "start", cluster_start_name(facts.start));
+    (void)json_object_set_new(
+        document, "since_s",
+        is_known ? json_integer((json_int_t)((clock_now_ns() - facts.since_ns) / NS_PER_S)) : json_null());
+    (void)json_object_set_new(document, "expected_s",
+                              facts.expected_ms ? json_integer((json_int_t)(facts.expected_ms / 1000))
+                                                : json_null());
+    add_count(document, "waiting", facts.n_waiting);
+    add_cluster_problem(document, &facts, upstream->profile);
+    return document;
+}
+
+static json_t *profile_document(const Relay *relay, const Destination *destination)
+{
+    const ProfileSettings *profile = destination->profile;
+    const Upstream *upstream = destination->upstream;
+    const char *problem = destination->problem ? destination->problem : profile->problem;
     const char *default_name = relay->settings->default_profile;
     json_t *document = json_object();
     add_text(document, "name", profile->name);
     add_boolean(document, "is_default", default_name && strcmp(default_name, profile->name) == 0);
+    add_boolean(document, "is_guest", destination->is_guest);
     add_text(document, "host", profile->host);
     add_count(document, "port", profile->port);
     add_boolean(document, "tls", profile->use_tls);
     add_text(document, "cluster_id", profile->cluster_id);
+    (void)json_object_set_new(document, "cluster", cluster_document(upstream));
     add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
     add_text(document, "problem", problem);
     add_text(document, "last_error", upstream && upstream->last_error[0] ? upstream->last_error : NULL);
+    (void)json_object_set_new(document, "credential", credential_document(upstream));
     add_count(document, "calls", upstream ? upstream->n_calls : 0);
     add_count(document, "waiting_calls", upstream ? upstream->waiters.n_entries : 0);
     add_connections(document, upstream);
@@ -128,20 +193,33 @@ static json_t *profile_document(const Relay *relay, size_t i)
 static json_t *profiles_document(const Relay *relay)
 {
     json_t *profiles = json_array();
-    for (size_t i = 0; i < relay->settings->n_profiles; i++)
-        (void)json_array_append_new(profiles, profile_document(relay, i));
+    list_for_each(link, &relay->destinations.list)
+    {
+        const Destination *destination = container_of(link, Destination, link);
+        if (destination->profile)
+            (void)json_array_append_new(profiles, profile_document(relay, destination));
+    }
     return profiles;
 }
 
 /* ---- sessions */
 
+/* Never the name of a guest, which is a secret. */
+static const char *profile_label(const Destination *destination)
+{
+    if (!destination)
+        return NULL;
+    if (destination->profile)
+        return destination->profile->name;
+    return destination->is_guest ? "(a guest that is gone)" : destination->name;
+}
+
 static json_t *session_document(const Session *session, uint64_t now_ns)
 {
-    const Upstream *upstream = session->target;
     json_t *document = json_object();
     add_text(document, "session_id", session->session_id);
     add_text(document, "user_id", session->user_id);
-    add_text(document, "profile", upstream ? upstream->profile->name : NULL);
+    add_text(document, "profile", profile_label(session->target));
     (void)json_object_set_new(document, "owner_uid",
                               session->owner == SESSION_OWNER_UNKNOWN ? json_null()
                                                                       : json_integer(session->owner));
@@ -243,6 +321,7 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
     add_count(document, "uptime_s", (now_ns - facts->started_ns) / NS_PER_S);
     add_count(document, "memory_bytes", memory_bytes());
     (void)json_object_set_new(document, "listeners", listeners_document(facts));
+    add_text(document, "metadata_service", facts->metadata_url);
     (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
     add_count(document, "clients", relay->clients.n_entries);
     (void)json_object_set_new(document, "profiles", profiles_document(relay));

@@ -12,7 +12,8 @@ typedef struct StatusFacts {
     uint64_t started_ns;
     const char *const *addresses; /* as a client writes them: "sc://localhost:15002" */
     size_t n_addresses;
+    const char *metadata_url; /* of the metadata service; NULL: it is off */
 } StatusFacts;
 
-/* A new reference; never NULL. Holds no secrets. */
+/* A new reference; never NULL. Holds no secret but `metadata_url`, for the owner's eyes. */
 json_t *status_document(const Relay *relay, const StatusFacts *facts);

@@ -3,8 +3,8 @@
 /*
  * Https: small HTTPS requests of the daemon's own, to token endpoints and workspace REST: libcurl's multi
  * interface on the loop. Each exchange has a time limit; redirects are not followed, netrc is not read, and
- * answers are bounded. libcurl is loaded by name at the first request (see admin/microhttpd.h for why); this
- * is the only place that knows it. Loop thread only.
+ * answers are bounded. libcurl is loaded by name at the first request, by a thread (see libcurl.h
+ * for why); this is the only place that knows it. Loop thread only.
  */
 
 #include <stdbool.h>
@@ -52,5 +52,5 @@ Https *https_close(Https *https);
 
 /* `done` is called once, never before this returns, also for every failure. Never NULL. */
 HttpsExchange *https_send(Https *https, const HttpsRequest *request, HttpsDone done, void *context);
-/* Ends it; `done` will not be called. */
+/* Ends it; `done` will not be called. Not from within its own `done`: it is over then. */
 void https_cancel(HttpsExchange *exchange);

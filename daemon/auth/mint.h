@@ -16,16 +16,17 @@
 
 /* What has been minted. */
 typedef struct Token {
-    Secret *access;         /* for "authorization: Bearer …" */
-    const char *extra_name; /* of a second header that goes with it, lower case, a literal; NULL: none */
-    Secret *extra;          /* its value: Azure's management token, Google's access token; NULL: none */
-    uint64_t lives_ms;      /* from now on; 0: not known, it lives until it is refused */
-    int64_t skew_s;         /* how far our clock is behind the server's, where it said; 0 else */
+    Secret *access;          /* for "authorization: Bearer …" */
+    const char *extra_name;  /* of a second header that goes with it, lower case, a literal; NULL: none */
+    Secret *extra;           /* its value: Azure's management token, Google's access token; NULL: none */
+    const char *resource_id; /* of x-databricks-azure-workspace-resource-id; the profile's; NULL: none */
+    uint64_t lives_ms;       /* from now on; 0: not known, it lives until it is refused */
+    int64_t skew_s;          /* how far our clock is behind the server's, where it said; 0 else */
 } Token;
 
 #define TOKEN_NULL                                                                                           \
     {                                                                                                        \
-        NULL, NULL, NULL, 0, 0                                                                               \
+        NULL, NULL, NULL, NULL, 0, 0                                                                         \
     }
 
 void token_deinit(Token *token);
@@ -60,5 +61,6 @@ typedef struct MintContext {
 
 /* `type` is one of profile->auth.chain. `done` is called once, never before this returns. Never NULL. */
 Mint *mint_start(const MintContext *context, AuthType type, MintDone done, void *done_context);
-/* Ends it (a helper program is killed); `done` will not be called. */
+/* Ends it (a helper program is killed); `done` will not be called. Not from within `done`: it is over then.
+ */
 void mint_cancel(Mint *mint);

@@ -35,9 +35,10 @@ typedef enum RefresherState {
 /* For status and messages; strings are borrowed until the next event. */
 typedef struct RefresherFacts {
     RefresherState state;
-    AuthType type;       /* by which the credential was got, or is being got */
+    AuthType type;       /* by which the credential was or is being got; N_AUTH_TYPES: nothing is sent */
     uint64_t lives_ms;   /* what is left; 0: not known or none */
-    const char *problem; /* a sentence; NULL: none */
+    const char *problem; /* a sentence about the latest failure; NULL: none since the last success */
+    bool needs_person;   /* about the problem: trying again changes nothing */
     uint64_t n_refreshes, n_failures;
     int64_t skew_s; /* our clock behind the server's */
 } RefresherFacts;

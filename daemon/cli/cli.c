@@ -12,6 +12,27 @@ const Command COMMANDS[] = {
      "Prints a line for each address that it listens on, in the form that clients take\n"
      "(sc://localhost:15002), and runs until it gets SIGTERM or SIGINT: then running\n"
      "calls may end, for drain_timeout at the most. A second signal ends it at once.\n"},
+    {"exec", "Run a program with Spark behind the daemon", "[OPTION...] -- COMMAND [ARGUMENT...]",
+     OPTIONS_SOCKET | OPTIONS_PROFILE | OPTIONS_PROJECT | OPTIONS_COMMAND, command_exec,
+     "Reads the project's .env, starts the daemon in the background when none runs, sets\n"
+     "SPARK_REMOTE and no_proxy, and runs the command. DATABRICKS_PROFILE and\n"
+     "SPARK_CONNECT_CLUSTER_ID say where to; without a profile DATABRICKS_HOST and\n"
+     "DATABRICKS_TOKEN do, which only the daemon gets to see.\n\n"
+     "  sparkbouncer exec -p dev -- python job.py\n"},
+    {"env", "Print what exec sets, for a shell: eval \"$(sparkbouncer env)\"", "[OPTION...]",
+     OPTIONS_SOCKET | OPTIONS_PROFILE | OPTIONS_PROJECT | OPTIONS_SHELL, command_env,
+     "The same as exec up to running something. For .envrc of direnv:\n\n"
+     "  eval \"$(sparkbouncer env)\"                    bash, zsh, direnv\n"
+     "  sparkbouncer env --shell fish | source         fish\n"},
+    {"profiles", "Show the profiles: logins, tokens and clusters", "[--json]", OPTIONS_SOCKET | OPTIONS_JSON,
+     command_profiles,
+     "Has the running daemon look after each login and cluster, for 10 s at the most.\n"
+     "When none runs it shows what the settings say. The default profile has a star.\n"},
+    {"doctor", "Look at everything between a client and its cluster", "[-p NAME] [--json]",
+     OPTIONS_SOCKET | OPTIONS_PROFILE | OPTIONS_JSON, command_doctor,
+     "Configuration, environment, daemon, logins, network, cluster, and a real call through\n"
+     "the daemon and past it. Each line is ok, warning or failed, with what to do next.\n"
+     "Exit code 1 when something failed.\n"},
     {"check", "Check the configuration and show what is in force; opens nothing", "[OPTION...]",
      OPTIONS_SETTINGS | OPTIONS_JSON, command_check,
      "Takes the same options as run. Each value comes with its origin. Exit code 2 when\n"
@@ -29,6 +50,16 @@ const Command COMMANDS[] = {
      "No new calls are taken, running ones may end, for drain_timeout at the most; then\n"
      "the daemon ends, for which this command waits. Called a second time meanwhile, it\n"
      "ends the calls at once.\n"},
+    {"start", "Start the cluster of a profile and wait until it runs", "[PROFILE] [--no-wait]",
+     OPTIONS_SOCKET | OPTIONS_NO_WAIT | OPTIONS_ARGUMENT, command_start,
+     "Without a profile: the default one's. It must have autostart = ask or yes, since a\n"
+     "running cluster costs money. Says how it goes, and how long it may yet take by\n"
+     "what it took before. Interrupted, it leaves the daemon to go on.\n"},
+    {"reload", "Let the daemon read its configuration anew", "[--json]", OPTIONS_SOCKET | OPTIONS_JSON,
+     command_reload,
+     "Running calls go on as they are; profiles that have changed get new connections.\n"
+     "The daemon does so by itself when config.ini, ~/.databrickscfg or a token_file\n"
+     "changes. Exit code 2 when something is wrong with them: then all stays as it was.\n"},
     {"version", "Show the versions of the daemon and its libraries", "[--json]", OPTIONS_JSON,
      command_version, "Each library as it is loaded, and as it was when this was built.\n"},
     {"help", "Explain a command: sparkbouncer help run", "[COMMAND]", OPTIONS_ARGUMENT, command_help,

@@ -36,6 +36,12 @@ int command_check(const Cli *cli);
 int command_status(const Cli *cli);
 int command_wait(const Cli *cli);
 int command_stop(const Cli *cli);
+int command_exec(const Cli *cli);
+int command_env(const Cli *cli);
+int command_reload(const Cli *cli);
+int command_start(const Cli *cli);
+int command_profiles(const Cli *cli);
+int command_doctor(const Cli *cli);
 int command_version(const Cli *cli);
 int command_help(const Cli *cli);
 

@@ -117,40 +117,65 @@ static int parse(const Text *answer, ControlReply *reply)
     return 0;
 }
 
-static pid_t pid_of_listener(int fd)
+/* Who listens: its pid, 0 when not known. False when that is another user than we or root. */
+static bool is_ours(int fd, pid_t *ret_pid)
 {
+    *ret_pid = 0;
 #ifdef SO_PEERCRED
     struct ucred credentials;
     socklen_t length = sizeof credentials;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0)
-        return credentials.pid;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+        return true;
+    *ret_pid = credentials.pid;
+    return credentials.uid == geteuid() || credentials.uid == 0;
+#else
+    (void)fd;
+    return true;
 #endif
-    return 0;
 }
 
-static int ask(Exchange *exchange, const char *path, const char *request, ControlReply *reply)
+static int ask(Exchange *exchange, const char *path, const char *request, const char *body,
+               ControlReply *reply)
 {
     _cleanup_(text_deinit) Text answer = TEXT_NULL;
     int error = connect_to(exchange, path);
     if (error != 0)
         return error;
-    reply->pid = pid_of_listener(exchange->fd);
+    if (!is_ours(exchange->fd, &reply->pid) && *body)
+        return -EPERM; /* there may be a token in it */
     error = send_all(exchange, request, strlen(request));
+    if (error == 0)
+        error = send_all(exchange, body, strlen(body));
     if (error == 0)
         error = receive_all(exchange, &answer);
     return error == 0 ? parse(&answer, reply) : error;
 }
 
-int control_client_request(const char *path, const char *method, const char *target, uint64_t timeout_ms,
-                           ControlReply *reply)
+static int exchange_with(const char *path, const char *request, const char *body, uint64_t timeout_ms,
+                         ControlReply *reply)
 {
     Exchange exchange = {.fd = -1, .deadline_ns = clock_now_ns() + timeout_ms * NS_PER_MS};
-    _cleanup_(text_deinit) Text request = TEXT_NULL;
-    text_printf(&request, "%s %s HTTP/1.0\r\n\r\n", method, target);
-    int error = ask(&exchange, path, text_string(&request), reply);
+    int error = ask(&exchange, path, request, body, reply);
     if (exchange.fd >= 0)
         (void)close(exchange.fd);
     return error;
+}
+
+int control_client_request(const char *path, const char *method, const char *target, uint64_t timeout_ms,
+                           ControlReply *reply)
+{
+    _cleanup_(text_deinit) Text request = TEXT_NULL;
+    text_printf(&request, "%s %s HTTP/1.0\r\n\r\n", method, target);
+    return exchange_with(path, text_string(&request), "", timeout_ms, reply);
+}
+
+int control_client_post(const char *path, const char *target, const char *body, uint64_t timeout_ms,
+                        ControlReply *reply)
+{
+    _cleanup_(text_deinit) Text request = TEXT_NULL;
+    text_printf(&request, "POST %s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                target, strlen(body));
+    return exchange_with(path, text_string(&request), body, timeout_ms, reply);
 }
 
 void control_reply_deinit(ControlReply *reply)
@@ -164,6 +189,8 @@ void control_client_explain(Text *text, const char *path, int error, const Contr
         text_printf(text, "no daemon runs on %s; start it with: sparkbouncer run", path);
     else if (error == -EACCES || (error == 0 && reply->status == 403))
         text_printf(text, "the daemon on %s answers only its own user and root", path);
+    else if (error == -EPERM)
+        text_printf(text, "what listens on %s belongs to another user and gets no token", path);
     else if (error == -ETIMEDOUT)
         text_printf(text, "the daemon on %s does not answer", path);
     else if (error == -EPROTO)

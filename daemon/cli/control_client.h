@@ -28,6 +28,9 @@ typedef struct ControlReply {
  * -ETIMEDOUT; -EPROTO: that was no answer; or another negative errno. */
 int control_client_request(const char *path, const char *method, const char *target, uint64_t timeout_ms,
                            ControlReply *reply) _must_check_;
+/* The same with POST and a body of JSON, which may hold a secret: it is not copied. */
+int control_client_post(const char *path, const char *target, const char *body, uint64_t timeout_ms,
+                        ControlReply *reply) _must_check_;
 void control_reply_deinit(ControlReply *reply);
 
 /* One sentence about a request that has failed, or was answered with a status that is not wanted. */

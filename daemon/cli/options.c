@@ -50,6 +50,51 @@ static bool store_timeout(Options *options, const char *name, const char *value,
     return true;
 }
 
+static bool store_profile(Options *options, const char *name, const char *value, Text *complaint)
+{
+    (void)name;
+    if (!*value)
+        text_append(complaint, "--profile needs a name");
+    options->profile = value;
+    return *value != '\0';
+}
+
+static bool store_cluster(Options *options, const char *name, const char *value, Text *complaint)
+{
+    (void)name;
+    if (!*value)
+        text_append(complaint, "--cluster needs an id");
+    options->cluster = value;
+    return *value != '\0';
+}
+
+static bool store_env_file(Options *options, const char *name, const char *value, Text *complaint)
+{
+    (void)name;
+    (void)complaint;
+    options->env_file = value;
+    return true;
+}
+
+static bool store_local(Options *options, const char *name, const char *value, Text *complaint)
+{
+    (void)name;
+    (void)value;
+    (void)complaint;
+    options->local = true;
+    return true;
+}
+
+static bool store_shell(Options *options, const char *name, const char *value, Text *complaint)
+{
+    (void)name;
+    options->shell = value;
+    if (strcmp(value, "bash") == 0 || strcmp(value, "fish") == 0)
+        return true;
+    text_printf(complaint, "--shell %s: write bash (also for zsh and sh) or fish", value);
+    return false;
+}
+
 static bool store_json(Options *options, const char *name, const char *value, Text *complaint)
 {
     (void)name;
@@ -79,6 +124,12 @@ static bool store_help(Options *options, const char *name, const char *value, Te
 
 static const OptionRow ROWS[] = {
     {"profile", 'p', OPTIONS_SETTINGS, "NAME", store_flag, "the profile of calls that name none"},
+    {"profile", 'p', OPTIONS_PROFILE, "NAME", store_profile, "this profile"},
+    {"cluster", 'c', OPTIONS_PROJECT, "ID", store_cluster,
+     "this cluster, where the profile lets clients choose"},
+    {"env_file", 0, OPTIONS_PROJECT, "FILE", store_env_file, "in place of .env here or in a folder above"},
+    {"local", 0, OPTIONS_PROJECT, NULL, store_local, "local Spark, as USE_SPARK_CONNECT=false in .env says"},
+    {"shell", 0, OPTIONS_SHELL, "SHELL", store_shell, "bash (the default) or fish"},
     {"listen", 0, OPTIONS_SETTINGS, "ADDRESS", store_flag,
      "HOST:PORT, unix:PATH or abstract:NAME; may be repeated"},
     {"log_level", 0, OPTIONS_SETTINGS, "LEVEL", store_flag, "error, warning, info or debug"},
@@ -113,20 +164,23 @@ static char *respell(const char *name, char from, char to)
     return spelled;
 }
 
-static const OptionRow *find_row(const char *name)
+/* Of several rows of that name the one that fits, else any. */
+static const OptionRow *find_row(const char *name, unsigned groups)
 {
+    const OptionRow *found = NULL;
     for (size_t i = 0; i < N_ROWS; i++)
-        if (strcmp(ROWS[i].name, name) == 0)
-            return &ROWS[i];
-    return config_key_find(CONFIG_SPARKBOUNCER, name) ? &ANY_KEY : NULL;
+        if (strcmp(ROWS[i].name, name) == 0 && (!found || row_fits(&ROWS[i], groups)))
+            found = &ROWS[i];
+    return found ? found : config_key_find(CONFIG_SPARKBOUNCER, name) ? &ANY_KEY : NULL;
 }
 
-static const OptionRow *find_letter(char letter)
+static const OptionRow *find_letter(char letter, unsigned groups)
 {
+    const OptionRow *found = NULL;
     for (size_t i = 0; i < N_ROWS; i++)
-        if (ROWS[i].letter && ROWS[i].letter == letter)
-            return &ROWS[i];
-    return NULL;
+        if (ROWS[i].letter && ROWS[i].letter == letter && (!found || row_fits(&ROWS[i], groups)))
+            found = &ROWS[i];
+    return found;
 }
 
 static void complain_unknown(const char *name, unsigned groups, Text *complaint)
@@ -181,7 +235,7 @@ static bool parse_long(Options *options, unsigned groups, const char *word, Word
     size_t length = equals ? (size_t)(equals - word) : strlen(word);
     _cleanup_(mem_freep) char *typed = mem_copy_bytes_as_string(word, length);
     _cleanup_(mem_freep) char *name = respell(typed, '-', '_');
-    const OptionRow *row = find_row(name);
+    const OptionRow *row = find_row(name, groups);
     if (row && row_fits(row, groups))
         return apply(options, row, name, equals ? equals + 1 : NULL, words, complaint);
     if (row)
@@ -194,7 +248,7 @@ static bool parse_long(Options *options, unsigned groups, const char *word, Word
 /* -p value, -pvalue */
 static bool parse_short(Options *options, unsigned groups, const char *word, Words *words, Text *complaint)
 {
-    const OptionRow *row = find_letter(word[0]);
+    const OptionRow *row = find_letter(word[0], groups);
     if (row && row_fits(row, groups))
         return apply(options, row, row->name, word[0] && word[1] ? word + 1 : NULL, words, complaint);
     text_printf(complaint, row ? "-%s is no option of this command" : "unknown option -%s", word);
@@ -216,7 +270,11 @@ bool options_parse(Options *options, unsigned groups, char *const *words, Text *
     Words left = {words};
     while (*left.next) {
         const char *word = *left.next++;
-        bool is_good;
+        bool is_good, ends_options = strcmp(word, "--") == 0;
+        if ((groups & OPTIONS_COMMAND) && (word[0] != '-' || ends_options)) {
+            options->command = *left.next || !ends_options ? left.next - !ends_options : NULL;
+            return true;
+        }
         if (word[0] == '-' && word[1] == '-')
             is_good = parse_long(options, groups, word + 2, &left, complaint);
         else if (word[0] == '-')
@@ -253,7 +311,8 @@ static void append_other_keys(Text *text)
     size_t column = HELP_WIDTH;
     text_append(text, "\nSo is every key of [sparkbouncer] in config.ini, with its value:");
     for (size_t i = 0; i < CONFIG_N_KEYS; i++) {
-        if (CONFIG_KEYS[i].section != CONFIG_SPARKBOUNCER || find_row(CONFIG_KEYS[i].name) != &ANY_KEY)
+        if (CONFIG_KEYS[i].section != CONFIG_SPARKBOUNCER ||
+            find_row(CONFIG_KEYS[i].name, OPTIONS_SETTINGS) != &ANY_KEY)
             continue;
         _cleanup_(mem_freep) char *flag = config_key_flag(&CONFIG_KEYS[i]);
         size_t length = strlen(flag);

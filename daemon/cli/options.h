@@ -20,6 +20,10 @@ enum {
     OPTIONS_TIMEOUT = 1 << 3,
     OPTIONS_NO_WAIT = 1 << 4,
     OPTIONS_ARGUMENT = 1 << 5, /* one word that is no option */
+    OPTIONS_PROFILE = 1 << 6,  /* the profile that the command is about */
+    OPTIONS_PROJECT = 1 << 7,  /* cluster, .env file, local or not */
+    OPTIONS_SHELL = 1 << 8,
+    OPTIONS_COMMAND = 1 << 9, /* the first word that is no option, and all behind it, is a command to run */
 };
 
 typedef struct Options {
@@ -27,14 +31,17 @@ typedef struct Options {
     SettingsFlag *flags;
     size_t n_flags;
     const char *argument; /* NULL: none */
-    bool json, no_wait, help;
+    const char *profile;  /* of OPTIONS_PROFILE; NULL: not said */
+    const char *cluster, *env_file, *shell;
+    char *const *command; /* NULL-terminated; NULL: none */
+    bool json, no_wait, help, local;
     bool timeout_is_set;
     uint64_t timeout_ms;
 } Options;
 
 #define OPTIONS_NULL                                                                                         \
     {                                                                                                        \
-        NULL, NULL, 0, NULL, false, false, false, false, 0                                                   \
+        .config_file = NULL                                                                                  \
     }
 
 /* Reads the NULL-terminated words that follow the command. False, with the first complaint, a sentence, when

@@ -29,17 +29,13 @@ int command_run(const Cli *cli)
     _cleanup_(problems_deinit) Problems problems = PROBLEMS_NULL;
     Settings *settings = NULL;
     int error = settings_load(&settings, &source, &problems);
+    if (error == 0)
+        settings_check_servable(settings, &problems);
     report_problems(&problems);
-    if (error != 0)
-        return CLI_USAGE;
-    if (settings->n_profiles == 0) {
-        fputs("error: there is no profile to serve; write host and token into ~/.databrickscfg, or a section "
-              "[profile "
-              "NAME] with upstream = sc://… into config.ini\n",
-              stderr);
+    if (problems.n_errors > 0) {
         settings_free(settings);
         return CLI_USAGE;
     }
     Log log = {.fd = STDERR_FILENO, .level = settings->log_level, .format = choose_format(settings)};
-    return cli->run_daemon(settings, &log) == 0 ? CLI_OK : CLI_FAILED;
+    return cli->run_daemon(settings, &source, &log) == 0 ? CLI_OK : CLI_FAILED;
 }

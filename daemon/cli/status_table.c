@@ -7,7 +7,8 @@
 
 #include "cli/table.h"
 
-#define MAX_ROWS 20 /* of sessions and calls; --json has more */
+#define MAX_ROWS             20 /* of sessions and calls; --json has more */
+#define WORTH_TELLING_SKEW_S 30
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -169,6 +170,47 @@ static void append_complaint(Text *text, const json_t *profile)
         table_append_wrapped(text, problem, "  ");
 }
 
+/* How a profile logs in, unless that is a token as it was written down and all is well. */
+static void append_credential(Text *text, const json_t *profile)
+{
+    _cleanup_(text_deinit) Text line = TEXT_NULL;
+    const json_t *credential = json_object_get(profile, "credential");
+    const char *type = json_string_value(json_object_get(credential, "auth_type"));
+    const char *problem = json_string_value(json_object_get(credential, "problem"));
+    json_int_t skew_s = json_integer_value(json_object_get(credential, "clock_skew_s"));
+    if (type && (problem || strcmp(type, "pat") != 0)) {
+        text_printf(&line, "token by %s: %s", type, text_of(credential, "state"));
+        if (json_is_integer(json_object_get(credential, "expires_in_s"))) {
+            text_append(&line, ", expires in ");
+            table_append_duration(&line, count_of(credential, "expires_in_s") * 1000);
+        }
+        table_append_wrapped(text, text_string(&line), "  ");
+    }
+    if (problem)
+        table_append_wrapped(text, problem, "  ");
+    if (skew_s >= WORTH_TELLING_SKEW_S || skew_s <= -WORTH_TELLING_SKEW_S) {
+        text_clear(&line);
+        text_printf(&line, "this machine's clock is %" JSON_INTEGER_FORMAT " s %s the server's",
+                    skew_s < 0 ? -(skew_s + 1) + 1 : skew_s, skew_s < 0 ? "ahead of" : "behind");
+        table_append_wrapped(text, text_string(&line), "  ");
+    }
+}
+
+/* The same of its cluster, while that is on its way or was not to be had. */
+static void append_cluster(Text *text, const json_t *profile)
+{
+    const json_t *cluster = json_object_get(profile, "cluster");
+    const char *problem = json_string_value(json_object_get(cluster, "problem"));
+    uint64_t n_waiting = count_of(cluster, "waiting");
+    _cleanup_(text_deinit) Text line = TEXT_NULL;
+    if (!problem)
+        return;
+    text_append(&line, problem);
+    if (n_waiting > 0)
+        text_printf(&line, " (%" PRIu64 " wait for it)", n_waiting);
+    table_append_wrapped(text, text_string(&line), "  ");
+}
+
 static void append_profiles(Text *text, const json_t *document)
 {
     const json_t *profiles = json_object_get(document, "profiles");
@@ -180,6 +222,8 @@ static void append_profiles(Text *text, const json_t *document)
         const json_t *profile = json_array_get(profiles, i);
         append_row(text, PROFILE_COLUMNS, N_COLUMNS(PROFILE_COLUMNS), profile);
         append_complaint(text, profile);
+        append_credential(text, profile);
+        append_cluster(text, profile);
     }
 }
 

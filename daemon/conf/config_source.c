@@ -7,6 +7,7 @@
 #include "conf/suggestion.h"
 
 #define DAEMON_SECTION "sparkbouncer"
+#define SYSTEM_CONFIG  "/etc/sparkbouncer/config.ini"
 
 void loader_check_flags(Loader *loader)
 {
@@ -149,11 +150,15 @@ static int open_config(Loader *loader)
     _cleanup_(mem_freep) char *user = chosen ? NULL : user_config_path(loader->source->environment);
     int r = INI_DOCUMENT_MISSING;
     if (chosen || user)
+        loader_note_file(loader, chosen ? chosen : user);
+    if (!chosen)
+        loader_note_file(loader, SYSTEM_CONFIG);
+    if (chosen || user)
         r = ini_document_load(&loader->config, chosen ? chosen : user, &OPTIONS, loader->problems);
     if (r == INI_DOCUMENT_MISSING && chosen)
         problems_add_error(loader->problems, "--config %s: there is no such file", chosen);
     else if (r == INI_DOCUMENT_MISSING)
-        r = ini_document_load(&loader->config, "/etc/sparkbouncer/config.ini", &OPTIONS, loader->problems);
+        r = ini_document_load(&loader->config, SYSTEM_CONFIG, &OPTIONS, loader->problems);
     return r;
 }
 

@@ -43,6 +43,9 @@ const ConfigKey CONFIG_KEYS[] = {
     DAEMON_UNSET("control_socket", CONFIG_PATH, offsetof(Settings, control_socket),
                  "/run/sparkbouncer/control.sock",
                  "Where status, wait and stop reach the daemon; unset: in $XDG_RUNTIME_DIR/sparkbouncer"),
+    DAEMON("metadata_service", CONFIG_LOCAL_SERVICE, metadata_service, "no", 0, 0,
+           "127.0.0.1:PORT (0: any) lets other Databricks tools of yours share the logins; status has the "
+           "address"),
     DAEMON_UNSET(
         "databricks_config_file", CONFIG_FILE, 0, "~/.databrickscfg",
         "The file shared with Databricks' tools; unset: DATABRICKS_CONFIG_FILE, else ~/.databrickscfg"),
@@ -68,6 +71,8 @@ const ConfigKey CONFIG_KEYS[] = {
            "Spark sessions remembered at the same time"),
     DAEMON("coalesce_releases", CONFIG_BOOLEAN, coalesce_releases, "yes", 0, 0,
            "Answer ReleaseExecute here and send on only the newest of an operation"),
+    DAEMON("guest_idle_timeout", CONFIG_DURATION, guest_idle_timeout_ms, "24h", SECOND / 10,
+           30 * 24 * 3600 * SECOND, "How long a profile handed over at run time is kept without a call"),
 
     PROFILE_UNSET("host", CONFIG_HOST, 0, "https://dbc-a1b2345c-d6e7.cloud.databricks.com",
                   "The Databricks workspace"),
@@ -139,6 +144,10 @@ const ConfigKey CONFIG_KEYS[] = {
                   "Certificates to trust in place of the system's"),
     PROFILE("cluster_choice", CONFIG_CLUSTER_CHOICE, cluster_choice, "profile", 0, 0,
             "Who says which cluster: this profile, or a client that names one"),
+    PROFILE("autostart", CONFIG_AUTOSTART, autostart, "never", 0, 0,
+            "Who may start a cluster that is off: nobody, sparkbouncer start, or any call"),
+    PROFILE("cluster_start_timeout", CONFIG_DURATION, cluster_start_timeout_ms, "15m", 10 * SECOND,
+            2 * 3600 * SECOND, "How long a cluster may take to start, and calls wait for it"),
     PROFILE("warm", CONFIG_BOOLEAN, warm, "no", 0, 0, "Connect at start, not at the first call"),
     PROFILE("connections", CONFIG_COUNT, connections, "2", 1, 64, "Connections to the server that are kept"),
     PROFILE("max_connections", CONFIG_COUNT, max_connections, "16", 1, 1024,

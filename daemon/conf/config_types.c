@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/address.h"
 #include "conf/listen.h"
 #include "conf/settings.h"
 #include "conf/values.h"
@@ -137,6 +138,22 @@ static int store_cluster_choice(void *target, const ConfigKey *key, const char *
     return 0;
 }
 
+static int store_autostart(void *target, const ConfigKey *key, const char *text, Environment environment,
+                           Text *complaint)
+{
+    static const char *const NAMES[] = {
+        [AUTOSTART_NEVER] = "never", [AUTOSTART_ASK] = "ask", [AUTOSTART_YES] = "yes"};
+    (void)environment;
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (strcmp(text, NAMES[i]) == 0) {
+            *(Autostart *)field(target, key) = (Autostart)i;
+            return 0;
+        }
+    }
+    text_append(complaint, "write never, ask or yes");
+    return -EINVAL;
+}
+
 static int store_path(void *target, const ConfigKey *key, const char *text, Environment environment,
                       Text *complaint)
 {
@@ -189,6 +206,27 @@ static int store_proxy(void *target, const ConfigKey *key, const char *text, Env
     return -EINVAL;
 }
 
+static int store_local_service(void *target, const ConfigKey *key, const char *text, Environment environment,
+                               Text *complaint)
+{
+    char **service = field(target, key);
+    _cleanup_(address_deinit) Address address = ADDRESS_NULL;
+    (void)environment;
+    free(steal(*service));
+    if (strcmp(text, "no") == 0)
+        return 0;
+    if (address_parse(&address, text, complaint) < 0)
+        return -EINVAL;
+    bool is_local =
+        !address.host || strcmp(address.host, "127.0.0.1") == 0 || strcmp(address.host, "localhost") == 0;
+    if (!address.has_port || !is_local) {
+        text_append(complaint, "write no, or 127.0.0.1:PORT (the Databricks SDKs take no other host)");
+        return -EINVAL;
+    }
+    *service = mem_copy_string(text);
+    return 0;
+}
+
 const ConfigType CONFIG_BOOLEAN = {.name = "yes or no", .store = store_boolean};
 const ConfigType CONFIG_COUNT = {.name = "number", .store = store_count, .append_number = append_count};
 const ConfigType CONFIG_SIZE = {.name = "size", .store = store_size, .append_number = value_append_size};
@@ -199,9 +237,11 @@ const ConfigType CONFIG_LOG_LEVEL = {.name = "error, warning, info or debug", .s
 const ConfigType CONFIG_LOG_FORMAT = {.name = "auto, text, json or journal", .store = store_log_format};
 const ConfigType CONFIG_LOG_CALLS = {.name = "off, info or debug", .store = store_log_calls};
 const ConfigType CONFIG_CLUSTER_CHOICE = {.name = "profile or client", .store = store_cluster_choice};
+const ConfigType CONFIG_AUTOSTART = {.name = "never, ask or yes", .store = store_autostart};
 const ConfigType CONFIG_PATH = {.name = "path", .is_free = true, .store = store_path};
 const ConfigType CONFIG_SESSION = {.name = "name", .store = store_session};
 const ConfigType CONFIG_LISTENS = {.name = "addresses", .store = store_listens};
+const ConfigType CONFIG_LOCAL_SERVICE = {.name = "no or 127.0.0.1:PORT", .store = store_local_service};
 const ConfigType CONFIG_NAME = {.name = "name", .is_free = true};
 const ConfigType CONFIG_FILE = {.name = "path", .is_free = true};
 const ConfigType CONFIG_HOST = {.name = "https:// address"};

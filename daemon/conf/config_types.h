@@ -5,11 +5,13 @@
 #include "conf/config_table.h"
 
 extern const ConfigType CONFIG_BOOLEAN, CONFIG_COUNT, CONFIG_SIZE, CONFIG_DURATION, CONFIG_MODE;
-extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, CONFIG_CLUSTER_CHOICE;
+extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, CONFIG_CLUSTER_CHOICE,
+    CONFIG_AUTOSTART;
 extern const ConfigType CONFIG_PATH; /* absolute, ~ expanded */
 extern const ConfigType CONFIG_LISTENS;
 extern const ConfigType CONFIG_SESSION;
-extern const ConfigType CONFIG_PROXY; /* may have a password in it */
+extern const ConfigType CONFIG_PROXY;         /* may have a password in it */
+extern const ConfigType CONFIG_LOCAL_SERVICE; /* no (NULL), or a port of this machine */
 /* Resolved by the loader. */
 extern const ConfigType CONFIG_NAME, CONFIG_FILE, CONFIG_HOST, CONFIG_SECRET, CONFIG_URL, CONFIG_TEXT,
     CONFIG_TRUTH;

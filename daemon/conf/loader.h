@@ -23,6 +23,8 @@ typedef struct Loader {
 } Loader;
 
 void loader_deinit(Loader *loader);
+/* Adds to settings->files. */
+void loader_note_file(Loader *loader, const char *path);
 
 /* config_source.c: config.ini and the precedence of its sources. */
 void loader_check_flags(Loader *loader);

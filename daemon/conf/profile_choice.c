@@ -25,6 +25,7 @@ void loader_read_databricks(Loader *loader)
     loader->databricks_path = own ? own : databrickscfg_path(environment);
     if (!loader->databricks_path)
         return;
+    loader_note_file(loader, loader->databricks_path);
     int r = databrickscfg_load(&loader->databricks, loader->databricks_path, loader->problems);
     if (r != INI_DOCUMENT_MISSING)
         return;

@@ -78,6 +78,8 @@ void draft_note_auth(const Draft *draft);
 void draft_choose_chain(Draft *draft);
 /* Whether one of the ways to be tried is this one. */
 bool draft_has_in_chain(const Draft *draft, AuthType type);
+/* profile_fields.c: puts what the chain uses into AuthSettings, checked and in one spelling. */
+void draft_take_fields(Draft *draft);
 /* profile_token.c: finds a static token, wherever it may be given; takes the one that was found. */
 void draft_find_token(Draft *draft);
 void draft_take_token(Draft *draft);

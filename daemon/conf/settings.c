@@ -1,5 +1,6 @@
 #include "conf/settings.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "conf/listen.h"
@@ -32,7 +33,8 @@ static bool is_same_destination(const ProfileSettings *a, const ProfileSettings 
 static bool is_same_cluster(const ProfileSettings *a, const ProfileSettings *b)
 {
     return is_same_text(a->cluster_id, b->cluster_id) && a->is_serverless == b->is_serverless &&
-           a->cluster_choice == b->cluster_choice;
+           a->cluster_choice == b->cluster_choice && a->autostart == b->autostart &&
+           a->cluster_start_timeout_ms == b->cluster_start_timeout_ms;
 }
 
 static bool is_same_pool(const ProfileSettings *a, const ProfileSettings *b)
@@ -47,14 +49,32 @@ bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
 {
     return is_same_text(a->name, b->name) && is_same_text(a->problem, b->problem) &&
            is_same_destination(a, b) && is_same_cluster(a, b) && is_same_pool(a, b) &&
-           is_same_text(a->session, b->session) &&
-           auth_settings_equal(&a->auth, &b->auth);
+           is_same_text(a->session, b->session) && auth_settings_equal(&a->auth, &b->auth);
+}
+
+Settings *settings_ref(Settings *settings)
+{
+    settings->n_references++;
+    return settings;
+}
+
+Settings *settings_unref(Settings *settings)
+{
+    if (settings && settings->n_references > 1) {
+        settings->n_references--;
+        return NULL;
+    }
+    return settings_free(settings);
 }
 
 Settings *settings_free(Settings *settings)
 {
     if (!settings)
         return NULL;
+    assert(settings->n_references <= 1);
+    for (size_t i = 0; i < settings->n_files; i++)
+        free(settings->files[i]);
+    free(settings->files);
     for (size_t i = 0; i < settings->n_listens; i++)
         listen_settings_deinit(&settings->listens[i]);
     for (size_t i = 0; i < settings->n_profiles; i++)
@@ -63,6 +83,7 @@ Settings *settings_free(Settings *settings)
     free(settings->profiles);
     free(settings->default_profile);
     free(settings->control_socket);
+    free(settings->metadata_service);
     origins_free(settings->origins);
     free(settings);
     return NULL;

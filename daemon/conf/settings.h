@@ -44,6 +44,13 @@ typedef struct ListenSettings {
     char *text;    /* as it was written, for messages */
 } ListenSettings;
 
+/* Who may start a cluster that is off: it costs money. */
+typedef enum Autostart {
+    AUTOSTART_NEVER, /* nobody through the daemon */
+    AUTOSTART_ASK,   /* a person, by `sparkbouncer start` */
+    AUTOSTART_YES,   /* a call, too */
+} Autostart;
+
 typedef enum ClusterChoice { CLUSTER_CHOICE_PROFILE, CLUSTER_CHOICE_CLIENT } ClusterChoice;
 
 /*
@@ -140,7 +147,9 @@ typedef struct ProfileSettings {
     char *proxy;        /* for REST and token endpoints; NULL: as the environment says */
     uint64_t credential_timeout_ms; /* that a call may wait for a credential */
     ClusterChoice cluster_choice;
-    char *ca_file; /* NULL: the system's roots */
+    Autostart autostart;
+    uint64_t cluster_start_timeout_ms; /* that a start may take, and that calls wait for it */
+    char *ca_file;                     /* NULL: the system's roots */
 
     bool warm;                /* connect at start, not at the first call */
     unsigned connections;     /* wished size of the pool, >= 1 */
@@ -154,7 +163,12 @@ typedef struct ProfileSettings {
  * are for messages, is the same. */
 bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b);
 
+/* Counted by reference: what was made from one value outlives its successor's coming. */
 typedef struct Settings {
+    unsigned n_references;
+    char **files; /* that this was read from, or would have been were they there; a change of one matters */
+    size_t n_files;
+
     ListenSettings *listens;
     size_t n_listens;
     ProfileSettings *profiles;
@@ -164,6 +178,7 @@ typedef struct Settings {
     bool allow_remote;
     mode_t socket_mode; /* of unix sockets */
     char *control_socket;
+    char *metadata_service; /* "127.0.0.1:PORT"; NULL: none */
 
     LogLevel log_level;
     bool log_format_is_set; /* false: text on a terminal, journal under systemd */
@@ -179,6 +194,7 @@ typedef struct Settings {
     unsigned max_calls_per_connection;
     unsigned max_sessions;
     bool coalesce_releases;
+    uint64_t guest_idle_timeout_ms; /* without a call, after which a guest profile is forgotten */
 
     struct SettingsOrigins *origins; /* for settings_describe(); private to conf, may be NULL */
 } Settings;
@@ -203,11 +219,33 @@ typedef struct SettingsSource {
  * and at least one error in `problems` otherwise. Warnings may be added either way.
  */
 int settings_load(Settings **ret_settings, const SettingsSource *source, Problems *problems) _must_check_;
+/* Adds an error when a daemon would have nothing to do: there is no profile. */
+void settings_check_servable(const Settings *settings, Problems *problems);
 /*
  * Only what finding the control socket takes (precedence as above; errors in unrelated keys are ignored), for
  * the commands that talk to a running daemon. Never NULL; free().
  */
 char *settings_control_socket(const SettingsSource *source);
+/*
+ * A profile that somebody hands over at run time, as a value of its own with that one profile in it, named
+ * `label`. Checked as one of a file is. 0 and *ret_settings, or -EINVAL and one error, which begins with the
+ * label. The token is copied; wiping the caller's is up to the caller.
+ */
+typedef struct GuestProfile {
+    const char *label; /* for logs, status and messages */
+    const char *host;
+    const char *token;
+    const char *cluster_id; /* NULL: none */
+    bool is_serverless;
+} GuestProfile;
+int settings_load_guest(Settings **ret_settings, const GuestProfile *guest, Problems *problems) _must_check_;
+
+/* settings_load() gives one reference to its caller. */
+Settings *settings_ref(Settings *settings);
+/* Frees with the last one. Takes NULL; returns NULL. Loop thread, once it is shared. */
+Settings *settings_unref(Settings *settings);
+DEFINE_CLEANUP(Settings *, settings_unref);
+/* The same for those who have shared it with nobody. */
 Settings *settings_free(Settings *settings);
 DEFINE_CLEANUP(Settings *, settings_free);
 

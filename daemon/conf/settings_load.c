@@ -118,11 +118,28 @@ static void check_profiles(Loader *loader)
     }
 }
 
+void loader_note_file(Loader *loader, const char *path)
+{
+    Settings *settings = loader->settings;
+    if (!settings)
+        return; /* only something small is looked for */
+    settings->files = mem_resize(settings->files, (settings->n_files + 1) * sizeof settings->files[0]);
+    settings->files[settings->n_files++] = mem_copy_string(path);
+}
+
+static void note_token_files(Loader *loader)
+{
+    for (size_t i = 0; i < loader->settings->n_profiles; i++)
+        if (loader->settings->profiles[i].auth.token_file)
+            loader_note_file(loader, loader->settings->profiles[i].auth.token_file);
+}
+
 static int load(Loader *loader)
 {
     size_t n_errors = loader->problems->n_errors;
     loader->settings = mem_new(Settings);
     loader->settings->origins = mem_new(SettingsOrigins);
+    loader->settings->n_references = 1;
     loader_check_flags(loader);
     loader_check_variables(loader);
     loader_read_config(loader);
@@ -132,6 +149,7 @@ static int load(Loader *loader)
     loader_resolve_profiles(loader);
     check_daemon(loader);
     check_profiles(loader);
+    note_token_files(loader);
     return loader->problems->n_errors > n_errors ? -EINVAL : 0;
 }
 
@@ -150,6 +168,14 @@ int settings_check(char **ret_description, const SettingsSource *source, bool js
     int r = load(&loader);
     *ret_description = settings_describe(loader.settings, json);
     return r;
+}
+
+void settings_check_servable(const Settings *settings, Problems *problems)
+{
+    if (settings->n_profiles == 0)
+        problems_add_error(problems, "there is no profile to serve; write host and token into "
+                                     "~/.databrickscfg, or a section [profile NAME] with upstream = sc://… "
+                                     "into config.ini");
 }
 
 char *settings_control_socket(const SettingsSource *source)

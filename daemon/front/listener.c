@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -100,13 +101,13 @@ static void on_handle_closed(uv_handle_t *handle)
     free(listener);
 }
 
-int listener_new(Listener **ret_listener, Relay *relay, const ListenSettings *settings, mode_t socket_mode)
+int listener_new(Listener **ret_listener, Relay *relay, const ListenSettings *settings, mode_t socket_mode,
+                 Problems *problems)
 {
     _cleanup_(text_deinit) Text reason = TEXT_NULL;
     int fd = bind_any(settings, socket_mode, &reason);
     if (fd < 0) {
-        log_write(relay->log, LOG_LEVEL_ERROR, "cannot listen on %s: %s", settings->text,
-                  text_string(&reason));
+        problems_add_error(problems, "cannot listen on %s: %s", settings->text, text_string(&reason));
         return fd;
     }
     Listener *listener = mem_new(Listener);
@@ -129,12 +130,20 @@ int listener_new(Listener **ret_listener, Relay *relay, const ListenSettings *se
         error = uv_listen(&listener->socket.stream, BACKLOG, on_connection);
     write_url(listener, fd);
     if (error != 0) {
-        log_write(relay->log, LOG_LEVEL_ERROR, "cannot listen on %s: %s", settings->text, uv_strerror(error));
+        problems_add_error(problems, "cannot listen on %s: %s", settings->text, uv_strerror(error));
         listener_close(listener);
         return error;
     }
     *ret_listener = listener;
     return 0;
+}
+
+void listener_set_settings(Listener *listener, const ListenSettings *settings, mode_t socket_mode)
+{
+    listener->settings = settings;
+    if (listener->path_to_remove)
+        (void)chmod(listener->path_to_remove,
+                    socket_mode); /* it is ours; if it has been removed, no matter */
 }
 
 void listener_close(Listener *listener)

@@ -12,7 +12,7 @@
 
 typedef struct Listener {
     Relay *relay;
-    const ListenSettings *settings; /* borrowed */
+    const ListenSettings *settings; /* borrowed; those in force */
     bool is_pipe;
     union {
         uv_handle_t handle;
@@ -24,8 +24,11 @@ typedef struct Listener {
     char *path_to_remove; /* of a unix socket we made; NULL: none */
 } Listener;
 
-/* Binds and listens. 0 and *ret_listener, or a negative errno after the reason has been logged. */
-int listener_new(Listener **ret_listener, Relay *relay, const ListenSettings *settings,
-                 mode_t socket_mode) _must_check_;
-/* Stops listening and removes its socket file; freed when the loop has run. */
+/* Binds and listens. 0 and *ret_listener, or a negative errno and one error in `problems`. */
+int listener_new(Listener **ret_listener, Relay *relay, const ListenSettings *settings, mode_t socket_mode,
+                 Problems *problems) _must_check_;
+/* Other settings of the same address, for the clients that come from now on. */
+void listener_set_settings(Listener *listener, const ListenSettings *settings, mode_t socket_mode);
+/* Stops listening (clients that are connected stay) and removes its socket file; freed when the loop has run.
+ */
 void listener_close(Listener *listener);

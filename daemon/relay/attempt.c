@@ -156,12 +156,26 @@ static void wait_for_connection(Call *call)
     upstream_wait(call->upstream, &call->waiter);
 }
 
+static void fail_without_credential(Call *call)
+{
+    Refresher *refresher = call->upstream->refresher;
+    refresher_warm(refresher);
+    call_fail(call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "NO_CREDENTIAL"}, "sparkbouncer: %s",
+              refresher_problem(refresher));
+}
+
 static void call_open(Call *call, PooledConnection *pooled)
 {
     if (call->n_attempts > 0)
         prepare_again(call);
+    Credential *credential = refresher_current(call->upstream->refresher);
+    if (!credential) {
+        fail_without_credential(call);
+        return;
+    }
+    credential_ref(credential);
     credential_unref(call->credential);
-    call->credential = credential_ref(call->upstream->credential);
+    call->credential = credential;
     request_build_headers(call);
     if (!fits_header_limit(call, pooled))
         return;
@@ -183,6 +197,8 @@ void call_dispatch(Call *call)
 {
     call->is_bulk = !call->method || call->method->request_is_stream || call->method->response_is_stream;
     call->waiter.is_bulk = call->is_bulk;
+    if (call->upstream->is_retired)
+        call->upstream = relay_follow(call->relay, call->upstream);
     PooledConnection *pooled = upstream_pick(call->upstream, call->is_bulk);
     if (pooled)
         call_open(call, pooled);

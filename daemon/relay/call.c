@@ -167,7 +167,7 @@ Call *call_new_own(Relay *relay, Upstream *upstream, Session *session, const Met
     call->from_client.received_headers = *headers;
     *headers = empty;
     call->method = method;
-    call->upstream = upstream;
+    call->upstream = upstream_ref(upstream);
     call->session = session ? session_ref(session) : NULL;
     call->from_client.ended = true;
     call->to_upstream.output_ends = true;
@@ -214,7 +214,7 @@ static void call_recycle(Call *call)
     call->method = NULL;
     call->release = NULL;
     call->path = NULL;
-    call->upstream = NULL;
+    call->upstream = upstream_unref(call->upstream);
     call->client_deadline_ns = call->sent_ns = call->upstream_ended_ns = 0;
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;

@@ -65,6 +65,7 @@ static void on_closed(Connection *connection, const ConnectionEnd *end)
     log_write(relay->log, LOG_LEVEL_DEBUG, "client %s has gone: %s", client->peer.address, end->reason);
     deadline_clear(&relay->deadlines, &client->greeting);
     list_remove(&relay->clients, &client->link);
+    free(client->profile);
     free(client);
     relay_check_idle(relay);
 }
@@ -83,10 +84,11 @@ Client *client_accept(Relay *relay, uv_stream_t *listener, bool is_pipe, const c
 {
     Client *client = mem_new(Client);
     client->relay = relay;
-    client->profile = profile;
+    client->profile = profile ? mem_copy_string(profile) : NULL;
     client->greeting = (Deadline)DEADLINE_INIT(on_greeting_timeout);
     client->connection = connection_new_accepted(&relay->http2, listener, is_pipe, &EVENTS, client);
     if (!client->connection) {
+        free(client->profile);
         free(client);
         return NULL;
     }

@@ -24,14 +24,14 @@ typedef struct Client {
     Relay *relay;
     ListLink link; /* in relay->clients */
     Connection *connection;
-    const char *profile; /* the listener's; NULL: free choice. Borrowed from the settings. */
+    char *profile; /* the listener's when it connected; NULL: free choice */
     Peer peer;
     Deadline greeting; /* by then it must have said something in HTTP/2 */
     uint64_t n_calls;
     bool is_refused; /* over the limit: closed as soon as it has spoken */
 } Client;
 
-/* Accepts from `listener`. NULL when that fails or when there are too many clients. */
+/* Accepts from `listener`; `profile` is copied. NULL when that fails or when there are too many clients. */
 Client *client_accept(Relay *relay, uv_stream_t *listener, bool is_pipe, const char *profile);
 /* Fills in who is connected through this socket. */
 void peer_of_socket(int fd, Peer *peer);

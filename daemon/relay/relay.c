@@ -11,9 +11,9 @@
 
 #define MAX_FAILURES_LOGGED 20 /* lines a second */
 
-int relay_init(Relay *relay, uv_loop_t *loop, const Settings *settings, const Log *log)
+int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log)
 {
-    *relay = (Relay){.loop = loop, .log = log, .settings = settings};
+    *relay = (Relay){.loop = loop, .log = log, .settings = settings_ref(settings)};
     Http2Limits limits = {.stream_window = settings->stream_window,
                           .buffer_limit = settings->buffer_limit,
                           .header_limit = settings->header_limit,
@@ -23,53 +23,13 @@ int relay_init(Relay *relay, uv_loop_t *loop, const Settings *settings, const Lo
     list_init(&relay->spare_calls);
     registry_init(&relay->registry, settings->max_sessions);
     relay->registry.on_operation_gone = release_operation_gone;
-    relay->upstreams = mem_alloc_zeroed(settings->n_profiles, sizeof(Upstream *));
-    relay->problems = mem_alloc_zeroed(settings->n_profiles, sizeof(char *));
+    list_init(&relay->upstreams);
+    relay_init_profiles(relay);
+    relay->https = https_new(loop);
     int error = http2_init(&relay->http2, loop, &limits);
     if (error == 0)
         error = deadlines_init(&relay->deadlines, loop);
     return error;
-}
-
-static Upstream *upstream_at(Relay *relay, size_t i)
-{
-    const ProfileSettings *profile = &relay->settings->profiles[i];
-    char reason[384];
-    if (relay->upstreams[i] || relay->problems[i])
-        return relay->upstreams[i];
-    if (profile->problem) {
-        relay->problems[i] = mem_copy_string(profile->problem);
-        return NULL;
-    }
-    relay->upstreams[i] = upstream_new(relay->loop, &relay->http2, &relay->deadlines, relay->log, profile,
-                                       reason, sizeof reason);
-    if (!relay->upstreams[i])
-        relay->problems[i] = mem_copy_string(reason);
-    return relay->upstreams[i];
-}
-
-Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_problem, bool *ret_is_unknown)
-{
-    const ProfileSettings *found = settings_find_profile(relay->settings, profile);
-    *ret_is_unknown = !found;
-    *ret_problem = NULL;
-    if (!found)
-        return NULL;
-    size_t i = (size_t)(found - relay->settings->profiles);
-    Upstream *upstream = upstream_at(relay, i);
-    *ret_problem = relay->problems[i];
-    return upstream;
-}
-
-void relay_start(Relay *relay)
-{
-    for (size_t i = 0; i < relay->settings->n_profiles; i++) {
-        if (!relay->settings->profiles[i].warm)
-            continue;
-        Upstream *upstream = upstream_at(relay, i);
-        if (upstream)
-            upstream_connect(upstream);
-    }
 }
 
 void relay_drain(Relay *relay)
@@ -125,21 +85,25 @@ void relay_close(Relay *relay)
     http2_flush(&relay->http2);
     while (!list_is_empty(&relay->registry.sessions))
         registry_forget(&relay->registry, container_of(list_first(&relay->registry.sessions), Session, link));
-    for (size_t i = 0; i < relay->settings->n_profiles; i++) {
-        if (relay->upstreams[i])
-            upstream_close(relay->upstreams[i]);
+    deadline_clear(&relay->deadlines, &relay->sweep);
+    list_for_each(link, &relay->upstreams)
+    {
+        Upstream *upstream = container_of(link, Upstream, link);
+        upstream->on_unused = NULL;
+        upstream_close(upstream);
     }
+    relay_forget_profiles(relay);
+    relay->https = https_close(relay->https);
     http2_flush(&relay->http2);
 }
 
 void relay_deinit(Relay *relay)
 {
-    for (size_t i = 0; i < relay->settings->n_profiles; i++) {
-        upstream_free(relay->upstreams[i]);
-        free(relay->problems[i]);
+    for (ListLink *link; (link = list_first(&relay->upstreams));) {
+        list_remove(&relay->upstreams, link);
+        upstream_free(container_of(link, Upstream, link));
     }
-    free(relay->upstreams);
-    free(relay->problems);
+    settings_unref(relay->settings);
     call_free_spare(relay);
     registry_deinit(&relay->registry);
     deadlines_deinit(&relay->deadlines);

@@ -9,13 +9,22 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "auth/https.h"
 #include "base/deadline.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "conf/settings_change.h"
 #include "http2/http2.h"
+#include "relay/destination.h"
 #include "relay/upstream.h"
 #include "session/registry.h"
+
+#define RELAY_MAX_GUESTS                                                                                     \
+    1000 /* profiles handed over at run time: far more than one person's programs have logins */
+
+#define RELAY_GUEST_NAME_SIZE  (6 + 32 + 1) /* "guest-", 128 bits */
+#define RELAY_GUEST_LABEL_SIZE (6 + 8 + 1)  /* its beginning, for logs and status */
 
 #define RELAY_MAX_CALLS                                                                                      \
     20000 /* at a time, of all clients: each may hold some KiB, and 64 KiB of what it sends */
@@ -35,12 +44,15 @@ typedef struct RelayCounts {
 typedef struct Relay {
     uv_loop_t *loop;
     const Log *log;
-    const Settings *settings;
+    Settings *settings; /* in force; a reference */
     Http2 http2;
+    Https *https; /* for tokens and the workspace's REST */
     Deadlines deadlines;
     Registry registry;
-    Upstream **upstreams; /* beside settings->profiles; NULL: not used yet, or not usable */
-    char **problems;      /* beside them: why not; NULL: no problem */
+    Destinations destinations;
+    unsigned n_guests;
+    Deadline sweep; /* of guests that nobody uses; set while there are any */
+    List upstreams; /* all there are, the retired ones too */
     List clients;
     List calls;
     List spare_calls;
@@ -52,8 +64,8 @@ typedef struct Relay {
     unsigned n_failures_logged, n_failures_not_logged;
 } Relay;
 
-/* `settings` and `log` are borrowed. 0 or a negative errno. */
-int relay_init(Relay *relay, uv_loop_t *loop, const Settings *settings, const Log *log);
+/* `settings` are referenced, `log` is borrowed. 0 or a negative errno. */
+int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log);
 /* Connects the upstreams that are to be warm. */
 void relay_start(Relay *relay);
 /* Lets no new calls in, says so to all clients; on_idle is called, perhaps at once, when none is left. */
@@ -68,6 +80,32 @@ void relay_close(Relay *relay);
 /* After relay_close(), when the loop has run until nothing was left to do. */
 void relay_deinit(Relay *relay);
 
-/* The upstream of a profile, made at its first use. NULL with a sentence in *ret_problem (borrowed) when
- * there is no such profile or it cannot be used; *ret_is_unknown tells these apart. */
+/* ---- in relay_profiles.c: which profiles there are */
+
+/* For a further attempt at a call whose upstream is retired: the one that has taken its place, if that leads
+ * to the same server, else the same. Takes the reference and gives one. */
+Upstream *relay_follow(Relay *relay, Upstream *upstream);
+
+/* Those of relay->settings; part of relay_init(). */
+void relay_init_profiles(Relay *relay);
+
+/*
+ * From now on `next` is in force, to which `change` leads from the present settings. What has not changed
+ * keeps its connections; new calls of a changed profile get new ones, while those that run go on where they
+ * are. Guests stay.
+ */
+void relay_change_settings(Relay *relay, Settings *next, const SettingsChange *change);
+/* A new name for a guest, which nobody can guess: knowing it is all it takes to use the profile. */
+void relay_name_guest(char name[RELAY_GUEST_NAME_SIZE]);
+/* What may be shown of a profile's name that somebody has sent: of a guest's only its beginning. Borrowed
+ * from either. */
+const char *relay_profile_label(const char *name, char label[RELAY_GUEST_LABEL_SIZE]);
+/* Calls reach the one profile of `guest`, whose own name is only for show, by `name`; or by the one that is
+ * returned (borrowed) when the same guest was here already. NULL: there are RELAY_MAX_GUESTS. */
+const char *relay_add_guest(Relay *relay, const char *name, Settings *guest);
+/* Gives the destinations' upstreams back and forgets them all. */
+void relay_forget_profiles(Relay *relay);
+/* The upstream of a profile, made at its first use; counts as a use. Borrowed. NULL when there is no such
+ * profile (*ret_is_unknown) or it cannot be used; *ret_problem is then a sentence (borrowed), or NULL when
+ * nothing more is known of one that is unknown. */
 Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_problem, bool *ret_is_unknown);

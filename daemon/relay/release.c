@@ -19,7 +19,7 @@ typedef struct Release Release;
 struct Release {
     Relay *relay;
     Operation *operation;
-    Upstream *upstream;
+    Upstream *upstream; /* a reference while a body is pending, else NULL */
     Deadline deadline;  /* set while a body is pending */
     HeaderList headers; /* of the newest, for when it travels */
     size_t body_length;
@@ -38,6 +38,7 @@ static void send_newest(Deadline *deadline)
     Call *call = call_new_own(release->relay, release->upstream, release->operation->session,
                               method_get(METHOD_RELEASE_EXECUTE), &release->headers, release->body,
                               release->body_length);
+    release->upstream = upstream_unref(release->upstream);
     release->under_way = call;
     call->release = release;
     call_dispatch(call);
@@ -75,6 +76,12 @@ void release_let_go(Call *call)
     call->release = NULL;
 }
 
+static void forget_pending(Release *release)
+{
+    deadline_clear(&release->relay->deadlines, &release->deadline);
+    release->upstream = upstream_unref(release->upstream);
+}
+
 void release_operation_gone(Operation *operation)
 {
     Release *release = operation->release;
@@ -84,7 +91,7 @@ void release_operation_gone(Operation *operation)
     if (!release)
         return;
     operation->release = NULL;
-    deadline_clear(&release->relay->deadlines, &release->deadline);
+    forget_pending(release);
     if (release->under_way)
         release->under_way->release = NULL;
     release->under_way = NULL;
@@ -113,7 +120,8 @@ static void keep_as_newest(Release *release, Call *call)
     release->headers = call->from_client.received_headers;
     call->from_client.received_headers = older;
     call->path = NULL; /* went with the headers; the method's row has it */
-    release->upstream = call->upstream;
+    upstream_unref(release->upstream);
+    release->upstream = upstream_ref(call->upstream);
     if (!deadline_is_set(&release->deadline))
         deadline_set(&release->relay->deadlines, &release->deadline,
                      clock_now_ns() + RELEASE_PERIOD_MS * NS_PER_MS);
@@ -133,7 +141,7 @@ static bool take_release_all(Call *call, Operation *operation)
     Release *release = operation->release;
     if (!release)
         return false;
-    deadline_clear(&release->relay->deadlines, &release->deadline);
+    forget_pending(release);
     if (!release->under_way)
         return false;
     call->release = release;

@@ -110,8 +110,9 @@ static void use_session(Call *call)
     const char *user_id = envelope_text(envelope, ENVELOPE_USER_ID);
     if (!session_id)
         return;
-    Session *session = registry_use(&call->relay->registry, client_owner(call->client),
-                                    user_id ? user_id : "", session_id, call->upstream, call->started_ns);
+    Session *session =
+        registry_use(&call->relay->registry, client_owner(call->client), user_id ? user_id : "", session_id,
+                     call->upstream->destination, call->started_ns);
     if (session)
         call->session = session_ref(session);
 }
@@ -125,13 +126,13 @@ static const char *profile_of_session(const Call *call)
     const Session *session = session_id ? registry_find(&call->relay->registry, client_owner(call->client),
                                                         user_id ? user_id : "", session_id)
                                         : NULL;
-    const Upstream *upstream = session ? session->target : NULL;
-    return upstream ? upstream->profile->name : NULL;
+    const Destination *destination = session ? session->target : NULL;
+    return destination ? destination->name : NULL;
 }
 
 static bool choose_upstream(Call *call)
 {
-    char wish[PROFILE_NAME_SIZE];
+    char wish[PROFILE_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
     RouteFacts facts = {
         .listener_profile = call->client->profile,
         .header_profile = wished_profile(call, wish, sizeof wish),
@@ -153,11 +154,15 @@ static bool choose_upstream(Call *call)
         call_fail(call, STATUS_PERMISSION_DENIED, &(StatusDetails){.reason = "PROFILE_IS_FIXED"},
                   "sparkbouncer: this address serves profile %s only, not %s; use another address, or drop "
                   "x-profile",
-                  facts.listener_profile, facts.header_profile);
+                  facts.listener_profile, relay_profile_label(facts.header_profile, label));
         return false;
     }
-    call->upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
-    if (!call->upstream && is_unknown)
+    Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
+    call->upstream = upstream ? upstream_ref(upstream) : NULL;
+    if (!call->upstream && is_unknown && problem)
+        call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"}, "sparkbouncer: %s",
+                  problem);
+    else if (!call->upstream && is_unknown)
         call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"},
                   "sparkbouncer: there is no profile %s; see 'sparkbouncer check' for those there are", name);
     else if (!call->upstream)

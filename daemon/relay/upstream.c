@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cluster.h"
 #include "base/clock.h"
 
 #define BACKOFF_FIRST_MS      100
 #define BACKOFF_LIMIT_MS      10000
 #define ADDRESS_TIMEOUT_LIMIT (10 * 1000) /* ms for one address to answer */
+#define MINT_TIMEOUT_MS       (30 * 1000) /* for one attempt to get a token */
 
 /* ---- errors, in words */
 
@@ -40,6 +42,48 @@ static const char *advice(ConnectionEndKind kind)
     return "";
 }
 
+/* ---- the end of one that is retired */
+
+/* By a later event: those who call may still look at it, and what is closed refers to its TLS context until
+ * the loop has closed its handle. */
+static void go_when_unused(Upstream *upstream)
+{
+    if (upstream->is_closing && upstream->on_unused && list_is_empty(&upstream->pool))
+        deadline_set(upstream->deadlines, &upstream->end, clock_now_ns());
+}
+
+static void on_end(Deadline *deadline)
+{
+    Upstream *upstream = container_of(deadline, Upstream, end);
+    if (!upstream->is_closing)
+        upstream_close(upstream);
+    else if (upstream->on_unused)
+        upstream->on_unused(upstream);
+}
+
+Upstream *upstream_ref(Upstream *upstream)
+{
+    upstream->n_references++;
+    return upstream;
+}
+
+Upstream *upstream_unref(Upstream *upstream)
+{
+    if (!upstream)
+        return NULL;
+    assert(upstream->n_references > 0);
+    if (--upstream->n_references == 0 && !upstream->is_closing)
+        deadline_set(upstream->deadlines, &upstream->end, clock_now_ns());
+    return NULL;
+}
+
+Upstream *upstream_retire(Upstream *upstream)
+{
+    if (upstream)
+        upstream->is_retired = true;
+    return upstream_unref(upstream);
+}
+
 /* ---- life of a pooled connection */
 
 static void pooled_free(PooledConnection *pooled)
@@ -50,6 +94,7 @@ static void pooled_free(PooledConnection *pooled)
     if (pooled->addresses)
         uv_freeaddrinfo(pooled->addresses);
     free(pooled);
+    go_when_unused(upstream);
 }
 
 static bool is_open(const PooledConnection *pooled)
@@ -132,10 +177,16 @@ static void connecting_failed(PooledConnection *pooled)
         fail_waiters(upstream);
 }
 
+/* Whether connections are made although none is asked for. */
+static bool is_warm(const Upstream *upstream)
+{
+    return upstream->profile->warm && !upstream->is_retired;
+}
+
 static void on_retry(Deadline *deadline)
 {
     Upstream *upstream = container_of(deadline, Upstream, retry);
-    if (upstream->profile->warm || !list_is_empty(&upstream->waiters))
+    if (is_warm(upstream) || !list_is_empty(&upstream->waiters))
         upstream_connect(upstream);
 }
 
@@ -190,7 +241,7 @@ static void on_closed(Connection *connection, const ConnectionEnd *end)
         if (end->kind != CONNECTION_END_LOCAL)
             log_write(upstream->log, LOG_LEVEL_INFO, "profile %s: connection to %s:%u ended: %s",
                       upstream->profile->name, upstream->profile->host, upstream->profile->port, end->reason);
-        if (upstream->profile->warm || !list_is_empty(&upstream->waiters))
+        if (is_warm(upstream) || !list_is_empty(&upstream->waiters))
             upstream_connect(upstream);
         return;
     }
@@ -281,6 +332,8 @@ void upstream_connect(Upstream *upstream)
 {
     if (upstream->is_closing || deadline_is_set(&upstream->retry))
         return;
+    if (upstream->is_retired && list_is_empty(&upstream->waiters))
+        return;
     unsigned usable = count_usable(upstream);
     unsigned wanted = wanted_size(upstream, usable);
     for (; usable < wanted; usable++)
@@ -353,8 +406,8 @@ static char *authority_of(const ProfileSettings *profile)
     return mem_copy_string(authority);
 }
 
-Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, const Log *log,
-                       const ProfileSettings *profile, char *reason, size_t reason_size)
+Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Https *https, Deadlines *deadlines, const Log *log,
+                       Settings *settings, const ProfileSettings *profile, char *reason, size_t reason_size)
 {
     TlsContext *tls = NULL;
     if (profile->use_tls) {
@@ -371,8 +424,21 @@ Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, cons
     upstream->http2 = http2;
     upstream->deadlines = deadlines;
     upstream->log = log;
+    upstream->n_references = 1;
+    upstream->settings = settings_ref(settings);
     upstream->profile = profile;
-    upstream->credential = credential_new(profile);
+    upstream->end = (Deadline)DEADLINE_INIT(on_end);
+    MintContext minting = {
+        .loop = loop, .https = https, .log = log, .profile = profile, .timeout_ms = MINT_TIMEOUT_MS};
+    upstream->refresher = refresher_new(&minting, deadlines);
+    ClusterContext asking = {.loop = loop,
+                             .https = https,
+                             .deadlines = deadlines,
+                             .log = log,
+                             .profile = profile,
+                             .refresher = upstream->refresher};
+    if (profile->databricks && profile->cluster_id)
+        upstream->cluster = cluster_new(&asking);
     upstream->tls = tls;
     upstream->authority = authority_of(profile);
     upstream->backoff = (Backoff)BACKOFF_INIT(BACKOFF_FIRST_MS, BACKOFF_LIMIT_MS);
@@ -385,26 +451,38 @@ Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, cons
 void upstream_close(Upstream *upstream)
 {
     upstream->is_closing = true;
+    upstream->cluster = cluster_free(upstream->cluster); /* what it asks would keep the loop running */
     assert(list_is_empty(&upstream->waiters));
     deadline_clear(upstream->deadlines, &upstream->retry);
+    deadline_clear(upstream->deadlines, &upstream->end);
+    upstream->refresher = refresher_free(upstream->refresher);
     list_for_each(link, &upstream->pool)
     {
         PooledConnection *pooled = container_of(link, PooledConnection, link);
         if (pooled->connection)
-            connection_close(pooled->connection, CONNECTION_END_LOCAL, "the daemon stops");
+            connection_close(pooled->connection, CONNECTION_END_LOCAL,
+                             upstream->on_unused ? "the profile has changed" : "the daemon stops");
         else if (pooled->lookup_runs)
             (void)uv_cancel((uv_req_t *)&pooled->lookup);
     }
+    go_when_unused(upstream);
 }
 
 Upstream *upstream_free(Upstream *upstream)
 {
     if (upstream) {
         assert(list_is_empty(&upstream->pool));
-        credential_unref(upstream->credential);
+        assert(!upstream->refresher);
         tls_context_free(upstream->tls);
         free(upstream->authority);
+        settings_unref(upstream->settings);
     }
     free(upstream);
     return NULL;
+}
+
+void upstream_probe(Upstream *upstream)
+{
+    upstream_connect(upstream);
+    refresher_warm(upstream->refresher);
 }

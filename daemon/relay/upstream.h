@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "auth/credential.h"
+#include "auth/https.h"
+#include "auth/refresher.h"
 #include "base/backoff.h"
 #include "base/deadline.h"
 #include "base/list.h"
@@ -52,10 +53,19 @@ struct Upstream {
     Http2 *http2;
     Deadlines *deadlines;
     const Log *log;
-    const ProfileSettings *profile; /* borrowed from the settings */
-    Credential *credential;
-    TlsContext *tls; /* NULL: in the clear */
-    char *authority; /* for :authority: host, with the port unless it is the scheme's own */
+    ListLink link;         /* in relay->upstreams */
+    unsigned n_references; /* the destination's, and one of each call and pending release */
+    bool is_retired;       /* another takes its place, or none: no new calls */
+    /* Retired, nobody refers to it and all connections are gone: free it. NULL: the relay is closing. */
+    void (*on_unused)(Upstream *upstream);
+    Deadline end;                    /* set when there is nothing left to do but to go */
+    struct Destination *destination; /* whose calls come here; stays valid only until it is retired */
+    Settings *settings;              /* a reference; has `profile` */
+    const ProfileSettings *profile;
+    Refresher *refresher; /* NULL once it is closed */
+    struct Cluster *cluster; /* NULL: no Databricks cluster, or once it is closed */
+    TlsContext *tls;      /* NULL: in the clear */
+    char *authority;      /* for :authority: host, with the port unless it is the scheme's own */
     List pool;
     unsigned n_open; /* connections that are ready */
     List waiters;
@@ -67,12 +77,23 @@ struct Upstream {
     uint64_t n_calls;
 };
 
-/* The profile must be usable. NULL, with a sentence in `reason`, when its CA file cannot be read. */
-Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Deadlines *deadlines, const Log *log,
-                       const ProfileSettings *profile, char *reason, size_t reason_size);
+/* The profile must be usable, and of `settings`, which are referenced. One reference, the caller's. NULL,
+ * with a sentence in `reason`, when its CA file cannot be read. */
+Upstream *upstream_new(uv_loop_t *loop, Http2 *http2, Https *https, Deadlines *deadlines, const Log *log,
+                       Settings *settings, const ProfileSettings *profile, char *reason, size_t reason_size);
+Upstream *upstream_ref(Upstream *upstream);
+/* With the last one it closes its connections, by a later event, and says so by on_unused. Takes NULL;
+ * returns NULL. */
+Upstream *upstream_unref(Upstream *upstream);
+/* No call comes here any more but those that refer to it already. Gives back the caller's reference; takes
+ * NULL; returns NULL. */
+Upstream *upstream_retire(Upstream *upstream);
 /* Closes all connections; nobody may wait any more. Freed by upstream_free() after the loop has run. */
 void upstream_close(Upstream *upstream);
 Upstream *upstream_free(Upstream *upstream);
+
+/* Somebody wants to know how it stands: whatever is not there yet is got now. */
+void upstream_probe(Upstream *upstream);
 
 /* Starts making the connections that are wished for, unless a failure holds that back. */
 void upstream_connect(Upstream *upstream);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ring 3: stock PySpark through the daemon to real Spark Connect servers, each case compared with the direct run.
 #
-#   tests/e2e/e2e.sh --daemon build/release/sparkbouncer [--only program|matrix|clients|abstract] [--case NAME]
+#   tests/e2e/e2e.sh --daemon build/release/sparkbouncer [--only program|matrix|helper|clients|abstract] [--case NAME]
 #
 # Starts two servers with different tokens and the daemon; ends with `N passed, N failed, N skipped`.
 set -euo pipefail
@@ -107,6 +107,16 @@ if wanted abstract && [[ $(uname) == Linux ]]; then
     MATRIX_PROXIED="sc://unix-abstract:$ABSTRACT/;x-profile=dev" "$PYTHON" "$E2E/matrix.py" --only collect \
         --only create_dataframe 2>>"$SCRATCH/matrix.err" | sed -u -E 's/^(ok|FAIL|skipped) /&abstract_/' | show "$SCRATCH/abstract.out"
     add_counts abstract "$SCRATCH/abstract.out"
+fi
+if wanted helper; then
+    step "exec, and the helper for Python projects"
+    # With a proxy that must not be used.
+    if http_proxy=http://127.0.0.1:9 timeout 60 "$DAEMON" exec --config "$CONFIG" -p dev -- "$PYTHON" "$E2E/helper.py" second \
+        >"$SCRATCH/helper.out" 2>&1; then
+        ok "exec_and_helper"
+    else
+        failed "exec_and_helper: $(tail -n 1 "$SCRATCH/helper.out")"
+    fi
 fi
 if wanted clients; then
     step "other versions of the client"

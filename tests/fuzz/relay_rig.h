@@ -61,7 +61,8 @@ static inline Settings *rig_settings(void)
     static char name[] = "p", host[] = "127.0.0.1";
     static ProfileSettings profile = {
         .name = name, .host = host, .connections = 1, .max_connections = 2, .connect_timeout_ms = 10000};
-    static Settings settings = {.profiles = &profile,
+    static Settings settings = {.n_references = 1,
+                                .profiles = &profile,
                                 .n_profiles = 1,
                                 .default_profile = name,
                                 .log_calls_is_on = true,

@@ -27,6 +27,10 @@ static struct {
     bool is_ready, closes_at_stop;
     unsigned n_stops;
     Control *control;
+    bool refuses_reload;
+    ControlQuestion *question; /* ours to answer */
+    unsigned n_guests, n_probes, n_starts;
+    char guest[256]; /* the latest, in one line */
 } fake;
 
 static json_t *on_status(void *context)
@@ -51,8 +55,59 @@ static void on_stop(void *context)
     }
 }
 
-static const ControlHost HOST = {
-    .status = on_status, .is_ready = on_is_ready, .stop = on_stop, .context = &fake};
+static bool on_reload(void *context, ControlQuestion *question)
+{
+    ck_assert_ptr_eq(context, &fake);
+    ck_assert_ptr_null(fake.question);
+    if (!fake.refuses_reload)
+        fake.question = question;
+    return !fake.refuses_reload;
+}
+
+static const char *on_add_guest(void *context, const GuestProfile *guest, unsigned *ret_status, Text *problem)
+{
+    ck_assert_ptr_eq(context, &fake);
+    ck_assert_ptr_null(guest->label);
+    fake.n_guests++;
+    (void)snprintf(fake.guest, sizeof fake.guest, "%s|%s|%s|%d", guest->host, guest->token,
+                   guest->cluster_id ? guest->cluster_id : "-", guest->is_serverless);
+    if (strcmp(guest->host, "bad") != 0)
+        return "guest-abc";
+    *ret_status = 429;
+    text_append(problem, "there are too many");
+    return NULL;
+}
+
+static bool on_probe(void *context, const char *profile, unsigned *ret_status, Text *problem)
+{
+    ck_assert_ptr_eq(context, &fake);
+    fake.n_probes++;
+    if (strcmp(profile, "p") == 0)
+        return true;
+    *ret_status = 404;
+    text_printf(problem, "there is no profile %s", profile);
+    return false;
+}
+
+static bool on_start(void *context, const char *profile, unsigned *ret_status, Text *problem)
+{
+    ck_assert_ptr_eq(context, &fake);
+    fake.n_starts++;
+    if (strcmp(profile, "p") == 0)
+        return true;
+    *ret_status = 409;
+    text_printf(problem, "profile %s has no cluster_id", profile);
+    return false;
+}
+
+static const ControlHost HOST = {.status = on_status,
+                                 .is_ready = on_is_ready,
+                                 .stop = on_stop,
+                                 .reload = on_reload,
+                                 .add_guest = on_add_guest,
+                                 .probe = on_probe,
+                                 .start = on_start,
+                                 .context = &fake};
 
 /* ---- fixture */
 
@@ -381,8 +436,196 @@ START_TEST(library_is_there_only_when_needed)
 }
 END_TEST
 
+/* ---- bodies, and answers that come later */
+
+/* An HTTP/1.0 request as it is, in the given pieces, on a connection of its own. */
+static int begin_raw(const char *const *pieces, size_t n_pieces)
+{
+    int fd = connect_silently();
+    for (size_t i = 0; i < n_pieces; i++) {
+        ssize_t length = (ssize_t)strlen(pieces[i]);
+        ck_assert(length == 0 || send(fd, pieces[i], (size_t)length, MSG_NOSIGNAL) == length);
+        for (int j = 0; j < 4; j++)
+            (void)uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    return fd;
+}
+
+/* Status and body of the answer, once the other side has closed. */
+static void end_raw(int fd, char *answer, size_t size)
+{
+    Asking asking = {.fd = fd};
+    ck_assert_int_eq(uv_poll_init(&loop, &asking.poll, fd), 0);
+    ck_assert_int_eq(uv_poll_start(&asking.poll, UV_READABLE, on_answer), 0);
+    while (!asking.is_done)
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+    (void)close(fd);
+    const char *body = strstr(asking.answer, "\r\n\r\n");
+    ck_assert_ptr_nonnull(body);
+    ck_assert_int_eq(strncmp(asking.answer, "HTTP/1.", 7), 0);
+    (void)snprintf(answer, size, "%.3s %s", asking.answer + 9, body + 4);
+}
+
+static void expect_posted(const char *path_, const char *body, const char *expected)
+{
+    char head[128], answer[512];
+    const char *pieces[] = {head, body};
+    (void)snprintf(head, sizeof head, "POST %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n", path_, strlen(body));
+    end_raw(begin_raw(pieces, 2), answer, sizeof answer);
+    ck_assert_str_eq(answer, expected);
+}
+
+START_TEST(guests_are_taken)
+{
+    start();
+    expect_posted("/profiles", "{\"host\":\"h\",\"token\":\"t\"}", "201 {\"profile\":\"guest-abc\"}");
+    ck_assert_str_eq(fake.guest, "h|t|-|0");
+    expect_posted("/profiles", "{\"serverless\":true,\"cluster_id\":\"c\",\"token\":\"t\",\"host\":\"h\"}",
+                  "201 {\"profile\":\"guest-abc\"}");
+    ck_assert_str_eq(fake.guest, "h|t|c|1");
+    expect_posted("/profiles", "{\"host\":\"h\",\"token\":\"t\",\"cluster_id\":null,\"serverless\":null}",
+                  "201 {\"profile\":\"guest-abc\"}");
+    ck_assert_str_eq(fake.guest, "h|t|-|0");
+    expect_posted("/profiles", "{\"host\":\"bad\",\"token\":\"t\"}",
+                  "429 {\"error\":\"there are too many\"}");
+    ck_assert_uint_eq(fake.n_guests, 4);
+}
+END_TEST
+
+START_TEST(wrong_bodies)
+{
+    static const char NO_OBJECT[] = "400 {\"error\":\"this page takes a body: one JSON object\"}";
+    static const char *const NO_OBJECTS[] = {"",
+                                             "s3cret",
+                                             "[\"s3cret\"]",
+                                             "{\"token\":\"s3cret\"",
+                                             "{\"token\":\"s3cret\",\"token\":\"x\"}",
+                                             "\"\\ud800\""};
+    static const char *const WRONG[] = {"{}",
+                                        "{\"host\":\"h\"}",
+                                        "{\"token\":\"s3cret\"}",
+                                        "{\"host\":1,\"token\":\"s3cret\"}",
+                                        "{\"host\":\"h\",\"token\":\"s3cret\",\"cluster_id\":false}",
+                                        "{\"host\":\"h\",\"token\":\"s3cret\",\"serverless\":\"auto\"}",
+                                        "{\"host\":\"h\",\"token\":\"s3cret\",\"more\":1}"};
+    start();
+    for (size_t i = 0; i < sizeof NO_OBJECTS / sizeof NO_OBJECTS[0]; i++)
+        expect_posted("/profiles", NO_OBJECTS[i], NO_OBJECT);
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++)
+        expect_posted("/profiles", WRONG[i],
+                      "400 {\"error\":\"a profile has the strings host and token, perhaps cluster_id, and "
+                      "perhaps serverless, which is true or false; nothing else\"}");
+    ck_assert_uint_eq(fake.n_guests, 0);
+}
+END_TEST
+
+START_TEST(body_in_pieces_and_too_large)
+{
+    char answer[512], head[64], large[20000];
+    const char *pieces[] = {"POST /profiles HTTP/1.0\r\nContent-Length: 24\r\n\r\n{\"ho", "st\":\"h\",\"to",
+                            "ken\":\"t\"}"};
+    start();
+    end_raw(begin_raw(pieces, 3), answer, sizeof answer);
+    ck_assert_str_eq(answer, "201 {\"profile\":\"guest-abc\"}");
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    (void)snprintf(head, sizeof head, "POST /profiles HTTP/1.0\r\nContent-Length: %zu\r\n\r\n",
+                   sizeof large - 1);
+    pieces[0] = head;
+    pieces[1] = large;
+    end_raw(begin_raw(pieces, 2), answer, sizeof answer);
+    ck_assert_str_eq(answer, "413 {\"error\":\"the body is too large\"}");
+}
+END_TEST
+
+START_TEST(probes)
+{
+    start();
+    expect_posted("/probe", "{\"profile\":\"p\"}", "202 {\"probing\":true}");
+    expect_posted("/probe", "{\"profile\":\"q\"}", "404 {\"error\":\"there is no profile q\"}");
+    expect_posted("/probe", "{\"profile\":1}",
+                  "400 {\"error\":\"a probe has the string profile and nothing else\"}");
+    ck_assert_uint_eq(fake.n_probes, 2);
+}
+END_TEST
+
+START_TEST(starts)
+{
+    start();
+    expect_posted("/start", "{\"profile\":\"p\"}", "202 {\"starting\":true}");
+    expect_posted("/start", "{\"profile\":\"q\"}", "409 {\"error\":\"profile q has no cluster_id\"}");
+    expect_posted("/start", "{\"profile\":\"p\",\"x\":1}",
+                  "400 {\"error\":\"a start has the string profile and nothing else\"}");
+    ck_assert_uint_eq(fake.n_starts, 2);
+}
+END_TEST
+
+static int begin_reload(void)
+{
+    static const char *const PIECES[] = {"POST /reload HTTP/1.0\r\n\r\n"};
+    int fd = begin_raw(PIECES, 1);
+    while (!fake.question)
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    return fd;
+}
+
+static void answer_question(void)
+{
+    ControlQuestion *question = fake.question;
+    fake.question = NULL;
+    control_question_answer(question, 409, json_pack("{s:s}", "error", "broken"));
+}
+
+START_TEST(reload_is_answered_later)
+{
+    char answer[512], byte;
+    start();
+    int fd = begin_reload();
+    expect_answer("GET", "/ready", "503 {\"ready\":false}"); /* others are served meanwhile */
+    ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    answer_question();
+    end_raw(fd, answer, sizeof answer);
+    ck_assert_str_eq(answer, "409 {\"error\":\"broken\"}");
+    fake.refuses_reload = true;
+    expect_answer("POST", "/reload", "503 {\"error\":\"the daemon stops\"}");
+}
+END_TEST
+
+START_TEST(asker_of_reload_goes_away)
+{
+    start();
+    (void)close(begin_reload());
+    for (int i = 0; i < 8; i++)
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+    answer_question();
+    expect_answer("GET", "/ready", "503 {\"ready\":false}");
+}
+END_TEST
+
+START_TEST(closes_before_reload_is_answered)
+{
+    start();
+    int fd = begin_reload();
+    control_close(fake.control);
+    fake.control = NULL;
+    ck_assert_ptr_null(fake.question->asker);
+    answer_question();
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    (void)close(fd);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
+    tcase_add_test(tests, guests_are_taken);
+    tcase_add_test(tests, wrong_bodies);
+    tcase_add_test(tests, body_in_pieces_and_too_large);
+    tcase_add_test(tests, probes);
+    tcase_add_test(tests, starts);
+    tcase_add_test(tests, reload_is_answered_later);
+    tcase_add_test(tests, asker_of_reload_goes_away);
+    tcase_add_test(tests, closes_before_reload_is_answered);
     tcase_add_test(tests, routes);
     tcase_add_test(tests, wrong_requests);
     tcase_add_test(tests, stops_after_the_answer);

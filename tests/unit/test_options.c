@@ -143,9 +143,56 @@ START_TEST(complains_about_timeout)
 }
 END_TEST
 
+#define PROJECT (OPTIONS_SOCKET | OPTIONS_PROFILE | OPTIONS_PROJECT)
+
+START_TEST(profile_is_no_setting_there)
+{
+    expect(PROJECT, WORDS("-p", "dev", "-cC", "--env-file=f", "--local", "--control-socket", "/s"));
+    ck_assert_str_eq(options.profile, "dev");
+    ck_assert_str_eq(options.cluster, "C");
+    ck_assert_str_eq(options.env_file, "f");
+    ck_assert(options.local);
+    ck_assert_uint_eq(options.n_flags, 1);
+    expect_flag(0, "control_socket", "/s");
+}
+END_TEST
+
+START_TEST(command_begins_at_the_first_plain_word)
+{
+    expect(PROJECT | OPTIONS_COMMAND, WORDS("-p", "dev", "python", "-p", "x", "--", "y"));
+    ck_assert_str_eq(options.profile, "dev");
+    ck_assert_str_eq(options.command[0], "python");
+    ck_assert_str_eq(options.command[1], "-p");
+    ck_assert_str_eq(options.command[3], "--");
+}
+END_TEST
+
+START_TEST(command_begins_behind_dashes)
+{
+    expect(PROJECT | OPTIONS_COMMAND, WORDS("--local", "--", "-odd", "--local"));
+    ck_assert_str_eq(options.command[0], "-odd");
+    ck_assert_str_eq(options.command[1], "--local");
+    ck_assert_ptr_null(options.command[2]);
+}
+END_TEST
+
+START_TEST(command_may_be_missing)
+{
+    expect(PROJECT | OPTIONS_COMMAND, WORDS("--local", "--"));
+    ck_assert_ptr_null(options.command);
+}
+END_TEST
+
+START_TEST(complains_about_shell)
+{
+    expect_complaint(OPTIONS_SHELL, WORDS("--shell", "csh"),
+                     "--shell csh: write bash (also for zsh and sh) or fish");
+}
+END_TEST
+
 START_TEST(help_fits_the_screen)
 {
-    static const unsigned groups[] = {0, OPTIONS_SETTINGS, ALL_BUT_ARGUMENT};
+    static const unsigned groups[] = {0, OPTIONS_SETTINGS, ALL_BUT_ARGUMENT, PROJECT | OPTIONS_SHELL};
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         _cleanup_(text_deinit) Text text = TEXT_NULL;
         options_append_help(&text, groups[i]);
@@ -176,6 +223,11 @@ int main(void)
     tcase_add_test(tests, huge_timeout_is_bounded);
     tcase_add_loop_test(tests, complains, 0, sizeof bad / sizeof bad[0]);
     tcase_add_test(tests, complains_about_timeout);
+    tcase_add_test(tests, profile_is_no_setting_there);
+    tcase_add_test(tests, command_begins_at_the_first_plain_word);
+    tcase_add_test(tests, command_begins_behind_dashes);
+    tcase_add_test(tests, command_may_be_missing);
+    tcase_add_test(tests, complains_about_shell);
     tcase_add_test(tests, help_fits_the_screen);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

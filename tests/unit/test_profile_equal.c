@@ -30,10 +30,11 @@ typedef struct Field {
 /* clang-format off */
 static const Field FIELDS[] = {
     FIELD(TEXT, name), FIELD(TEXT, problem), FIELD(TEXT, host), FIELD(PORT, port), FIELD(BOOLEAN, use_tls),
-    FIELD(BOOLEAN, databricks), FIELD(TEXT, cluster_id), FIELD(BOOLEAN, is_serverless), FIELD(TEXT, proxy),
+    FIELD(MS, resume_timeout_ms), FIELD(TEXT, session), FIELD(BOOLEAN, databricks), FIELD(TEXT, cluster_id),
+    FIELD(BOOLEAN, is_serverless), FIELD(TEXT, proxy),
+    FIELD(COUNT, autostart), FIELD(MS, cluster_start_timeout_ms),
     FIELD(MS, credential_timeout_ms), FIELD(TEXT, ca_file), FIELD(BOOLEAN, warm), FIELD(COUNT, connections),
-    FIELD(COUNT, max_connections), FIELD(MS, connect_timeout_ms), FIELD(MS, resume_timeout_ms),
-    FIELD(TEXT, session), FIELD(BOOLEAN, auth.is_forced),
+    FIELD(COUNT, max_connections), FIELD(MS, connect_timeout_ms), FIELD(BOOLEAN, auth.is_forced),
     FIELD(SECRET, auth.token), FIELD(TEXT, auth.token_file), FIELD(TEXT, auth.client_id),
     FIELD(SECRET, auth.client_secret), FIELD(TEXT, auth.scopes), FIELD(TEXT, auth.account_id),
     FIELD(TEXT, auth.workspace_id), FIELD(TEXT, auth.group_id), FIELD(TEXT, auth.discovery_url),
@@ -69,6 +70,7 @@ static void clear(ProfileSettings *profile)
     free(profile->problem);
     free(profile->host);
     free(profile->cluster_id);
+    free(profile->session);
     free(profile->proxy);
     free(profile->ca_file);
 }

@@ -60,6 +60,61 @@ START_TEST(equal_means_the_same_bytes)
 }
 END_TEST
 
+static Secret *secret_of(const char *text)
+{
+    return secret_new(text, strlen(text));
+}
+
+START_TEST(copies_are_changed_as_they_should)
+{
+    static const char *const CASES[][2] = {
+        {"token", "token"}, {" \ttoken\r\n", "token"}, {"a b\n", "a b"}, {" \n", ""}, {"", ""}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        Secret *secret = secret_of(CASES[i][0]), *trimmed = secret_trimmed(secret),
+               *copy = secret_copy(secret);
+        ck_assert_str_eq(secret_reveal(trimmed), CASES[i][1]);
+        ck_assert_uint_eq(secret_length(trimmed), strlen(CASES[i][1]));
+        ck_assert(secret_equal(copy, secret));
+        Secret *prefixed = secret_prefixed("Bearer ", trimmed);
+        ck_assert_uint_eq(secret_length(prefixed), 7 + strlen(CASES[i][1]));
+        ck_assert_str_eq(secret_reveal(prefixed) + 7, CASES[i][1]);
+        ck_assert_mem_eq(secret_reveal(prefixed), "Bearer ", 7);
+        secret_free(prefixed);
+        secret_free(copy);
+        secret_free(trimmed);
+        secret_free(secret);
+    }
+}
+END_TEST
+
+START_TEST(visible_means_fit_for_a_header)
+{
+    static const struct {
+        const char *text;
+        bool is_visible;
+    } CASES[] = {{"dapi-x", true}, {"~!", true},        {"", false},    {"a b", false},
+                 {"a\n", false},   {"\xc3\xa9", false}, {"\x7f", false}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        Secret *secret = secret_of(CASES[i].text);
+        ck_assert_int_eq(secret_is_visible(secret), CASES[i].is_visible);
+        secret_free(secret);
+    }
+}
+END_TEST
+
+START_TEST(it_is_struck_out_of_a_text)
+{
+    char text[] = "secret-1 and secret-1, not secret-2";
+    Secret *secret = secret_of("secret-1"), *word = secret_of("and");
+    secret_redact(secret, text);
+    secret_redact(word, text);
+    secret_redact(NULL, text);
+    ck_assert_str_eq(text, "******** and ********, not secret-2");
+    secret_free(secret);
+    secret_free(word);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("secret");
@@ -67,6 +122,9 @@ int main(void)
     tcase_add_test(tests, it_holds_a_copy);
     tcase_add_test(tests, any_bytes_are_kept);
     tcase_add_loop_test(tests, equal_means_the_same_bytes, 0, sizeof(PAIRS) / sizeof(PAIRS[0]));
+    tcase_add_test(tests, copies_are_changed_as_they_should);
+    tcase_add_test(tests, visible_means_fit_for_a_header);
+    tcase_add_test(tests, it_is_struck_out_of_a_text);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -87,6 +87,21 @@ START_TEST(merged_profile)
 }
 END_TEST
 
+START_TEST(starting_clusters_is_opt_in)
+{
+    Input input = {
+        .config = "[profile a]\nhost = https://a\ntoken = t\n"
+                  "[profile b]\nhost = https://b\ntoken = t\nautostart = ask\n"
+                  "[profile c]\nhost = https://c\ntoken = t\nautostart = yes\ncluster_start_timeout = 5m\n"};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    ck_assert_int_eq(settings_find_profile(settings, "a")->autostart, AUTOSTART_NEVER);
+    ck_assert_uint_eq(settings_find_profile(settings, "a")->cluster_start_timeout_ms, 15 * 60 * 1000);
+    ck_assert_int_eq(settings_find_profile(settings, "b")->autostart, AUTOSTART_ASK);
+    ck_assert_int_eq(settings_find_profile(settings, "c")->autostart, AUTOSTART_YES);
+    ck_assert_uint_eq(settings_find_profile(settings, "c")->cluster_start_timeout_ms, 5 * 60 * 1000);
+}
+END_TEST
+
 START_TEST(same_host_keeps_token)
 {
     Input input = {.config = "[profile dev]\nhost = https://h.example:443\n",
@@ -377,6 +392,7 @@ int main(void)
     tcase_add_test(tests, precedence);
     tcase_add_test(tests, remote_when_allowed);
     tcase_add_test(tests, merged_profile);
+    tcase_add_test(tests, starting_clusters_is_opt_in);
     tcase_add_test(tests, same_host_keeps_token);
     tcase_add_test(tests, moved_host_with_token);
     tcase_add_loop_test(tests, upstreams, 0, LENGTH(UPSTREAMS));

@@ -60,6 +60,33 @@ START_TEST(idle)
 }
 END_TEST
 
+/* One profile with that credential: what is said below its row. */
+static void expect_below(const char *credential, const char *said)
+{
+    _cleanup_(text_deinit) Text json = TEXT_NULL;
+    text_printf(&json, "{\"profiles\":[{\"name\":\"dev\",\"host\":\"h\",\"credential\":%s}]}", credential);
+    _cleanup_(mem_freep) char *text = render(text_string(&json));
+    const char *row = strstr(text, "\ndev ");
+    ck_assert_ptr_nonnull(row);
+    ck_assert_str_eq(strchr(row + 1, '\n') + 1, said);
+}
+
+START_TEST(credentials)
+{
+    expect_below("null", "");
+    expect_below("{\"auth_type\":null,\"state\":\"not needed\",\"clock_skew_s\":0}", "");
+    expect_below("{\"auth_type\":\"pat\",\"state\":\"ready\",\"expires_in_s\":null}", "");
+    expect_below("{\"auth_type\":\"oauth-m2m\",\"state\":\"refreshing\",\"expires_in_s\":3599,"
+                 "\"problem\":null,\"clock_skew_s\":29}",
+                 "  token by oauth-m2m: refreshing, expires in 59m59s\n");
+    expect_below("{\"auth_type\":\"pat\",\"state\":\"failed\",\"expires_in_s\":null,\"problem\":\"put a new "
+                 "one into x\",\"clock_skew_s\":-300}",
+                 "  token by pat: failed\n  put a new one into x\n"
+                 "  this machine's clock is 300 s ahead of the server's\n");
+    expect_below("{\"auth_type\":7,\"problem\":[],\"clock_skew_s\":\"x\"}", "");
+}
+END_TEST
+
 START_TEST(empty_document)
 {
     _cleanup_(mem_freep) char *text = render("{}");
@@ -94,6 +121,17 @@ START_TEST(long_and_hostile_values)
     ck_assert_ptr_nonnull(strstr(text, "?[2J?m?ann\u2026"));
     ck_assert_ptr_nonnull(strstr(text, "... and 12344 more\n"));
     ck_assert_ptr_nonnull(strstr(text, "\n  certificate of "));
+}
+END_TEST
+
+START_TEST(a_cluster_is_shown_while_there_is_something_to_say)
+{
+    _cleanup_(mem_freep) char *text =
+        render("{\"profiles\":[{\"name\":\"p\",\"cluster\":{\"state\":\"PENDING\",\"waiting\":3,"
+               "\"problem\":\"cluster etl is starting\"}},"
+               "{\"name\":\"q\",\"cluster\":{\"state\":\"RUNNING\",\"waiting\":0,\"problem\":null}}]}");
+    ck_assert_ptr_nonnull(strstr(text, "\n  cluster etl is starting (3 wait for it)\nq"));
+    ck_assert_ptr_null(strstr(text, "RUNNING"));
 }
 END_TEST
 
@@ -169,9 +207,11 @@ int main(void)
     Suite *suite = suite_create("status_table");
     TCase *tests = tcase_create("status_table");
     tcase_add_test(tests, idle);
+    tcase_add_test(tests, credentials);
     tcase_add_test(tests, empty_document);
     tcase_add_test(tests, wrong_types);
     tcase_add_test(tests, long_and_hostile_values);
+    tcase_add_test(tests, a_cluster_is_shown_while_there_is_something_to_say);
     tcase_add_test(tests, cells);
     tcase_add_loop_test(tests, short_values, 0, sizeof values / sizeof values[0]);
     suite_add_tcase(suite, tests);

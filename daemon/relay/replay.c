@@ -20,9 +20,8 @@ ReplayDecision replay_decide(const ReplayFacts *facts)
     if (facts->is_complete)
         return REPLAY_FINISH;
     switch (facts->end) {
-    case ATTEMPT_UNPROCESSED:
-    case ATTEMPT_TOKEN_REFUSED:
-        return facts->is_resumable && is_under_way ? reattach_if(facts, true) : again_if(facts, true);
+    case ATTEMPT_UNPROCESSED: /* of an operation that is under way, the ReattachExecute was */
+    case ATTEMPT_TOKEN_REFUSED: return is_under_way ? reattach_if(facts, true) : again_if(facts, true);
     case ATTEMPT_BROKEN:
         return facts->is_resumable ? reattach_if(facts, true) : again_if(facts, facts->is_idempotent);
     case ATTEMPT_CUT_SHORT: return reattach_if(facts, true);
@@ -30,8 +29,9 @@ ReplayDecision replay_decide(const ReplayFacts *facts)
     case ATTEMPT_NOT_GRPC_NOW:
         return facts->is_resumable ? reattach_if(facts, true) : again_if(facts, facts->is_idempotent);
     case ATTEMPT_UNAVAILABLE: return reattach_if(facts, is_under_way);
-    case ATTEMPT_NO_OPERATION: /* it was never executed, as nothing of it has been seen */
-        return !facts->has_delivered && facts->request_is_kept ? REPLAY_AGAIN : REPLAY_GIVE_UP;
+    case ATTEMPT_NO_OPERATION: /* it was never executed, as nothing of it has been seen, by no other call */
+        return facts->is_resumable && !facts->has_delivered && facts->request_is_kept ? REPLAY_AGAIN
+                                                                                      : REPLAY_GIVE_UP;
     }
     return REPLAY_GIVE_UP;
 }

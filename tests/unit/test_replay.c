@@ -42,6 +42,10 @@ START_TEST(nothing_is_executed_twice)
         ck_assert(!facts.has_delivered && facts.request_is_kept && !facts.is_complete);
         ck_assert(is_certainly_not_executed(end) || facts.is_idempotent);
         ck_assert(!facts.response_started || end == ATTEMPT_NO_OPERATION);
+        /* after a ReattachExecute of ours, only the word of the server about an operation that is still this
+         * call's, or a method that may be executed twice */
+        ck_assert(!facts.was_reattach || facts.is_idempotent ||
+                  (end == ATTEMPT_NO_OPERATION && facts.is_resumable));
     }
 }
 END_TEST
@@ -96,6 +100,12 @@ static const struct {
     {"the server has forgotten an operation of which the client has results",
      {RESUMABLE, .end = ATTEMPT_NO_OPERATION, .request_is_kept = true, .was_reattach = true,
       .has_delivered = true, .response_started = true},
+     REPLAY_GIVE_UP},
+    {"the server has forgotten an operation whose results another call has taken over and released",
+     {.end = ATTEMPT_NO_OPERATION, .request_is_kept = true, .was_reattach = true, .n_attempts = 2},
+     REPLAY_GIVE_UP},
+    {"a ReattachExecute is refused after another call has taken over: the plan may have been executed",
+     {.end = ATTEMPT_UNPROCESSED, .request_is_kept = true, .was_reattach = true, .n_attempts = 2},
      REPLAY_GIVE_UP},
     {"two minutes are over", {RESUMABLE, .end = ATTEMPT_CUT_SHORT, .has_delivered = true}, REPLAY_REATTACH},
     {"UNAVAILABLE at once is the client's to retry",

@@ -74,13 +74,24 @@ Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_pro
     return upstream;
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Behind one host and port a workspace has many clusters, none of which knows the operations of another. */
+static bool is_same_server(const ProfileSettings *a, const ProfileSettings *b)
+{
+    return strcmp(a->host, b->host) == 0 && a->port == b->port && a->databricks == b->databricks &&
+           a->is_serverless == b->is_serverless && is_same_text(a->cluster_id, b->cluster_id);
+}
+
 Upstream *relay_follow(Relay *relay, Upstream *upstream)
 {
     const ProfileSettings *former = upstream->profile;
     Destination *destination = destinations_find(&relay->destinations, former->name);
     const ProfileSettings *profile = destination ? destination->profile : NULL;
-    if (!profile || profile->problem || strcmp(profile->host, former->host) != 0 ||
-        profile->port != former->port)
+    if (!profile || profile->problem || !is_same_server(profile, former))
         return upstream;
     Upstream *successor = upstream_of(relay, destination);
     if (!successor)

@@ -7,6 +7,9 @@
 #include "relay/named_call.h"
 #include "spark/codec.h"
 
+#define UNREAD_WINDOWS 4   /* of results that a client may leave unread before it is waited for */
+#define UNREAD_WAIT_MS 200 /* between two looks whether it has read */
+
 /* ---- waiting and deadlines */
 
 static void fail_unreachable(Call *call)
@@ -36,7 +39,7 @@ void call_on_waiter_failed(UpstreamWaiter *waiter)
 static void waited_long_enough(Call *call)
 {
     switch (call->wait) {
-    case WAIT_BACKOFF: call_dispatch(call); break;
+    case WAIT_BACKOFF: call_try_again(call, call->reattaches, 0); break;
     case WAIT_CREDENTIAL: call_fail_without_credential(call); break;
     case WAIT_CONNECTION:
     case WAIT_CLUSTER: fail_unreachable(call); break;
@@ -112,8 +115,7 @@ static void rewind_request(Call *call)
     call->to_upstream.output_ends = call->from_client.ended;
 }
 
-/* Puts our own request in place of the client's, which stays in `kept` if it was there. Bytes of the answer
- * that the client has not read yet go on counting, against the new stream's window. */
+/* Our own request in place of the client's, which call_try_again() has put aside. */
 static void write_reattach(Call *call)
 {
     const Envelope *envelope = &call->request.envelope;
@@ -126,11 +128,7 @@ static void write_reattach(Call *call)
         .last_response_id = call->resume.last_response_id[0] ? call->resume.last_response_id : NULL,
         .client_observed_server_side_session_id = envelope_text(envelope, ENVELOPE_SERVER_SIDE_SESSION_ID),
     };
-    stream_rewind(&call->to_upstream, &call->kept);
-    if (call->request_is_kept)
-        stream_take_output(&call->to_upstream, &call->kept);
-    else
-        stream_clear(&call->to_upstream);
+    stream_clear(&call->to_upstream);
     size_t length = codec_write_reattach_request(bytes, sizeof bytes, &fields);
     stream_queue(&call->to_upstream, bytes, length, NULL);
     call->to_upstream.output_ends = true;
@@ -237,9 +235,34 @@ void call_dispatch(Call *call)
         wait_for_connection(call);
 }
 
+/* From now on the stream's output is our own: the client's request stays in `kept`, or is gone. */
+static void put_request_aside(Call *call)
+{
+    stream_rewind(&call->to_upstream, &call->kept);
+    if (call->request_is_kept)
+        stream_take_output(&call->to_upstream, &call->kept);
+    else
+        stream_clear(&call->to_upstream);
+}
+
+/* Each attempt may bring a window full of results: those of many would pile up for a client that does not
+ * read. */
+static bool has_much_unread(const Call *call)
+{
+    return call->from_client.output.n_bytes > UNREAD_WINDOWS * call->relay->http2.limits.stream_window;
+}
+
 void call_try_again(Call *call, bool reattaches, uint64_t wait_ms)
 {
+    if (reattaches && !call->reattaches)
+        put_request_aside(call);
+    else if (!reattaches && call->reattaches)
+        stream_clear(&call->to_upstream);
     call->reattaches = reattaches;
+    if (reattaches && has_much_unread(call)) {
+        call->broken_since_ns = clock_now_ns(); /* it is the client that is waited for */
+        wait_ms = wait_ms > UNREAD_WAIT_MS ? wait_ms : UNREAD_WAIT_MS;
+    }
     if (wait_ms == 0) {
         call_dispatch(call);
         return;

@@ -57,7 +57,12 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
     }
     if (call->named)
         session_patch_apply(&call->named->request, (uint8_t *)(uintptr_t)bytes, length);
-    stream_queue(&call->to_upstream, bytes, length, block);
+    if (!call->reattaches)
+        stream_queue(&call->to_upstream, bytes, length, block);
+    else if (call->request_is_kept) /* what is under way is a request of ours */
+        piece_queue_append(&call->kept, bytes, length, block);
+    else
+        stream_consume(stream, length);
     request_bytes_received(call, bytes, length);
 }
 
@@ -66,7 +71,8 @@ static void on_client_end(Stream *stream)
     Call *call = container_of(stream, Call, from_client);
     if (call->state >= CALL_ANSWERED)
         return;
-    stream_queue_end(&call->to_upstream, NULL);
+    if (!call->reattaches)
+        stream_queue_end(&call->to_upstream, NULL);
     request_ended(call);
 }
 

@@ -65,6 +65,15 @@ static bool add_forwarded(Call *call, const Header *header)
     return false;
 }
 
+/* What a client has written into a message may be any bytes; those of a header may not. */
+static bool is_header_value(const char *text)
+{
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
+}
+
 /* Serverless compute is found by the session, as the messages of the call have it. */
 static void add_serverless_session(Call *call)
 {
@@ -73,7 +82,7 @@ static void add_serverless_session(Call *call)
         id = call->named->session_id;
     else if (!id && call->session) /* a call of our own */
         id = call->session->upstream_id[0] ? call->session->upstream_id : call->session->session_id;
-    if (id)
+    if (id && is_header_value(id))
         add_text(&call->request_headers, "x-databricks-session-id", id);
 }
 
@@ -194,9 +203,10 @@ static void take_over(Call *call, Operation *operation)
     call->operation = operation;
     if (!older || older == call)
         return;
+    bool is_checking = older->resume.state == RESUME_CHECKING; /* what comes first it has had already */
     older->operation = NULL;
     resume_reset(&older->resume);
-    if (older->state == CALL_WAITING && older->broken_since_ns)
+    if (is_checking || (older->state == CALL_WAITING && older->broken_since_ns))
         call_fail(older, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "REATTACHED_ELSEWHERE"},
                   "sparkbouncer: another call of the client has taken over the results of this operation");
 }
@@ -339,7 +349,9 @@ static bool is_known_enough(const Call *call, bool message_is_complete)
 
 void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
 {
-    if (call->request_is_kept && call->bytes_from_client > CALL_KEEP_LIMIT)
+    bool is_between_attempts =
+        call->state == CALL_WAITING && call->n_attempts > 0; /* the next one needs it */
+    if (call->request_is_kept && call->bytes_from_client > CALL_KEEP_LIMIT && !is_between_attempts)
         call_forget_request(call);
     if (!call->method) {
         if (call->state == CALL_HOLDING)

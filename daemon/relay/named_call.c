@@ -152,7 +152,7 @@ void named_call_cloned(Call *call)
 {
     const Session *session = call->session;
     const char *id = envelope_text(&call->response.envelope, ENVELOPE_NEW_SESSION_ID);
-    if (!id)
+    if (!id || session->is_forgotten) /* then its target may be gone, too */
         return;
     Session *clone = registry_use(&call->relay->registry, session->owner, session->user_id, id,
                                   session->target, call->relay->http2.now_ns);

@@ -220,6 +220,7 @@ Connection *connection_new_accepted(Http2 *http2, uv_stream_t *listener, bool is
     if (error != 0) {
         list_remove(&http2->connections, &connection->link);
         nghttp2_session_del(connection->session);
+        connection->frame_buffer = frame_buffer_release(connection->frame_buffer);
         connection->state = CONNECTION_CLOSED;
         uv_close(&connection->socket.handle, on_handle_closed);
         return NULL;

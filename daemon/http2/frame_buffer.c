@@ -126,8 +126,8 @@ bool frame_buffer_is_warm(const FrameBuffer *buffer)
 size_t frame_buffer_resident(const FrameBuffer *buffer)
 {
     unsigned char pages[64] = {0};
-    size_t n = 0;
-    if (buffer->pages && mincore(buffer->pages, buffer->size, pages) == 0)
+    size_t n = 0, most = sizeof pages * 4096; /* the first ones are enough to see */
+    if (buffer->pages && mincore(buffer->pages, buffer->size < most ? buffer->size : most, pages) == 0)
         for (size_t i = 0; i < sizeof pages; i++)
             n += pages[i] & 1;
     return n;

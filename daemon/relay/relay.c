@@ -73,9 +73,12 @@ void relay_close(Relay *relay)
 {
     relay->is_draining = true;
     relay->on_idle = NULL;
-    list_for_each_safe(link, following, &relay->calls)
-    {
-        Call *call = container_of(link, Call, link);
+    /* Each once, from the front to the back: one that fails may let others go on, and these may be gone then.
+     */
+    for (size_t n = relay->calls.n_entries; n > 0 && !list_is_empty(&relay->calls); n--) {
+        Call *call = container_of(list_first(&relay->calls), Call, link);
+        list_remove(&relay->calls, &call->link);
+        list_append(&relay->calls, &call->link);
         call_fail(call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "DAEMON_STOPS"},
                   "sparkbouncer: the daemon stops and its time to drain is over");
     }

@@ -299,6 +299,11 @@ void response_ended(Call *call)
         pass_status_on(call);
     else
         stream_queue_end(&call->from_client, trailers);
+    if (stream_is_open(&call->from_client))
+        return;
+    call_end_attempt(call,
+                     STREAM_CANCEL); /* of our own: the server may not have read all of it, and need not */
+    call_finish(call);
 }
 
 /*

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -59,8 +60,12 @@ static inline void rig_open_sockets(void)
 static inline Settings *rig_settings(void)
 {
     static char name[] = "p", host[] = "127.0.0.1";
-    static ProfileSettings profile = {
-        .name = name, .host = host, .connections = 1, .max_connections = 2, .connect_timeout_ms = 10000};
+    static ProfileSettings profile = {.name = name,
+                                      .host = host,
+                                      .connections = 1,
+                                      .max_connections = 2,
+                                      .connect_timeout_ms = 10000,
+                                      .resume_timeout_ms = 60000};
     static Settings settings = {.n_references = 1,
                                 .profiles = &profile,
                                 .n_profiles = 1,
@@ -103,6 +108,8 @@ static inline void rig_accept_server(Rig *rig)
     int fd = accept4(rig_server_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
+    int yes = 1; /* what is sent comes at once, not when the kernel finds it worth a packet */
+    require(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0);
     rig_hang_up(&rig->server); /* only the latest is played */
     rig->server = fd;
 }

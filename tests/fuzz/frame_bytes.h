@@ -88,18 +88,21 @@ static inline void message_add(Text *out, uint32_t stream, const Text *message, 
     frame_add(out, FRAME_DATA, end ? FLAG_END_STREAM : 0, stream, payload.bytes, payload.length);
 }
 
-/* An envelope with the session and the operation where `id` has them; `release_all` is for ReleaseExecute. */
+/* An envelope with the session and the operation where `id` has them; `is_special`: an ExecutePlan is
+ * reattachable, a ReleaseExecute release_all. */
 static inline void envelope_add(Text *out, MethodId id, const char *session, const char *operation,
-                                bool release_all)
+                                bool is_special)
 {
     field_add(out, 1, session);
     field_add(out, 2, "\n\1u");
+    if (id == METHOD_EXECUTE_PLAN && is_special)
+        field_add(out, 5, "\n\2\10\1");
     if (id == METHOD_EXECUTE_PLAN)
         field_add(out, 6, operation);
     if (id == METHOD_REATTACH_EXECUTE || id == METHOD_RELEASE_EXECUTE)
         field_add(out, 3, operation);
     if (id == METHOD_RELEASE_EXECUTE)
-        field_add(out, release_all ? 5 : 6, release_all ? "" : "\n\1r");
+        field_add(out, is_special ? 5 : 6, is_special ? "" : "\n\1r");
 }
 
 /* The answer's headers, a message that names the server's own session, and trailers. */
@@ -113,7 +116,9 @@ static inline void answer_headers_add(Text *out, uint32_t stream, const char *st
     frame_add_headers(out, stream, &block, end);
 }
 
-static inline void answer_message_add(Text *out, uint32_t stream, const char *session)
+/* `response_id`: of a result that can be taken up after it; NULL: none. `is_complete`: the last of them. */
+static inline void answer_message_add(Text *out, uint32_t stream, const char *session,
+                                      const char *response_id, bool is_complete)
 {
     static const unsigned NUMBERS[] = {2, 9, 15, 16}; /* server_side_session_id, in most responses */
     _cleanup_(text_deinit) Text message = TEXT_NULL;
@@ -125,6 +130,10 @@ static inline void answer_message_add(Text *out, uint32_t stream, const char *se
         bytes_add(&message, key, is_long ? 2 : 1);
         bytes_add(&message, "\3srv", 4);
     }
+    if (response_id)
+        field_add(&message, 13, response_id);
+    if (is_complete)
+        field_add(&message, 14, "");
     message_add(out, stream, &message, false);
 }
 

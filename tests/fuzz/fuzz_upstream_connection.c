@@ -16,7 +16,7 @@ static const uint8_t ONCE_BROKEN[] = {0xff, 0x0d, 0xee, 0x21, 0xd3, 0x21, 0x40, 
 static void add_call(Text *out, uint32_t stream, MethodId id)
 {
     _cleanup_(text_deinit) Text message = TEXT_NULL;
-    envelope_add(&message, id, "session", "operation", false);
+    envelope_add(&message, id, "session", "operation", id == METHOD_EXECUTE_PLAN);
     request_add(out, stream, method_get(id)->path, NULL, NULL, false);
     message_add(out, stream, &message, true);
 }

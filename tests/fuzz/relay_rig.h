@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -57,30 +58,70 @@ static inline void rig_open_sockets(void)
     rig_port = ntohs(address.sin_port);
 }
 
-static inline Settings *rig_settings(void)
+static char rig_token_file[] = "/tmp/relay_rig.XXXXXX";
+
+static inline void rig_remove_token(void)
+{
+    (void)unlink(rig_token_file);
+}
+
+/* The file that credentials come from once the first has been refused: another one each time, or nonsense. */
+static inline void rig_write_token(bool is_good)
+{
+    static unsigned n_written;
+    char token[32];
+    if (n_written == 0)
+        require(close(mkstemp(rig_token_file)) == 0 && atexit(rig_remove_token) == 0);
+    int length = snprintf(token, sizeof token, is_good ? "token-%u" : "no token %u", n_written++);
+    int fd = open(rig_token_file, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    require(fd >= 0 && write(fd, token, (size_t)length) == length && close(fd) == 0);
+}
+
+static inline ProfileSettings rig_profile(uint64_t connect_timeout_ms)
 {
     static char name[] = "p", host[] = "127.0.0.1";
-    static ProfileSettings profile = {.name = name,
-                                      .host = host,
-                                      .connections = 1,
-                                      .max_connections = 2,
-                                      .connect_timeout_ms = 10000,
-                                      .resume_timeout_ms = 60000};
-    static Settings settings = {.n_references = 1,
-                                .profiles = &profile,
-                                .n_profiles = 1,
-                                .default_profile = name,
-                                .log_calls_is_on = true,
-                                .log_calls = LOG_LEVEL_INFO,
-                                .stream_window = 65536,
-                                .buffer_limit = 128 * 1024,
-                                .header_limit = 4096,
-                                .max_client_connections = 4,
-                                .max_calls_per_connection = 20,
-                                .max_sessions = 3,
-                                .coalesce_releases = true};
-    profile.port = rig_port;
-    return &settings;
+    static Secret *token;
+    if (!token)
+        token = secret_new("token", 5);
+    ProfileSettings profile = {.name = name,
+                               .host = host,
+                               .port = rig_port,
+                               .connections = 1,
+                               .max_connections = 2,
+                               .connect_timeout_ms = connect_timeout_ms,
+                               .credential_timeout_ms = 10000,
+                               .resume_timeout_ms = 60000};
+    profile.auth.chain[0] = AUTH_PAT;
+    profile.auth.n_chain = 1;
+    profile.auth.token = token;
+    profile.auth.token_file = rig_token_file;
+    return profile;
+}
+
+/* The second differs from the first as little as makes new connections. `is_without`: it has no profile. */
+static inline Settings *rig_settings(bool is_second, bool is_without)
+{
+    static ProfileSettings profiles[2];
+    static Settings both[3];
+    ProfileSettings *profile = &profiles[is_second];
+    Settings *settings = &both[is_without ? 2 : is_second];
+    if (settings->n_references > 0)
+        return settings;
+    *profile = rig_profile(is_second ? 20000 : 10000);
+    *settings = (Settings){.n_references = 1,
+                           .profiles = profile,
+                           .n_profiles = is_without ? 0 : 1,
+                           .default_profile = profile->name,
+                           .log_calls_is_on = true,
+                           .log_calls = LOG_LEVEL_INFO,
+                           .stream_window = 65536,
+                           .buffer_limit = 128 * 1024,
+                           .header_limit = 4096,
+                           .max_client_connections = 4,
+                           .max_calls_per_connection = 20,
+                           .max_sessions = 3,
+                           .coalesce_releases = true};
+    return settings;
 }
 
 static inline void rig_on_connection(uv_stream_t *listener, int status)
@@ -149,6 +190,46 @@ static inline void rig_settle(Rig *rig)
     }
 }
 
+/* ---- what happens to the daemon without either end's doing */
+
+/* The next timer's time passes, if it is near. */
+static inline void rig_wait(Rig *rig)
+{
+    struct timespec pause = {.tv_nsec = 60 * 1000 * 1000};
+    (void)nanosleep(&pause, NULL);
+    rig_settle(rig);
+}
+
+static inline bool rig_is_minting(const Upstream *upstream)
+{
+    RefresherFacts facts;
+    refresher_facts(upstream->refresher, &facts);
+    return facts.state == REFRESHER_MINTING;
+}
+
+/* As if the server would not have it; the next comes out of the file, if there is one in it. */
+static inline void rig_refuse_credential(Rig *rig)
+{
+    const char *problem;
+    bool is_unknown;
+    Upstream *upstream = relay_upstream(&rig->relay, "p", &problem, &is_unknown);
+    Credential *credential = upstream ? refresher_current(upstream->refresher) : NULL;
+    if (!credential)
+        return;
+    (void)refresher_refused(upstream->refresher, credential);
+    while (rig_is_minting(upstream))
+        (void)uv_run(&rig->loop, UV_RUN_ONCE);
+}
+
+static inline void rig_reload(Rig *rig, bool is_without)
+{
+    SettingsChange change = SETTINGS_CHANGE_NULL;
+    Settings *next = rig_settings(rig->relay.settings == rig_settings(false, false), is_without);
+    settings_change_compute(&change, rig->relay.settings, next);
+    relay_change_settings(&rig->relay, next, &change);
+    settings_change_deinit(&change);
+}
+
 /* ---- begin and end */
 
 static inline void rig_connect_client(Rig *rig)
@@ -168,8 +249,9 @@ static inline void rig_init(Rig *rig)
     if (rig_client_listener < 0)
         rig_open_sockets();
     *rig = (Rig){.client = -1, .server = -1};
+    rig_write_token(true);
     require(uv_loop_init(&rig->loop) == 0);
-    require(relay_init(&rig->relay, &rig->loop, rig_settings(), &rig_log) == 0);
+    require(relay_init(&rig->relay, &rig->loop, rig_settings(false, false), &rig_log) == 0);
     require(uv_pipe_init(&rig->loop, &rig->listener, 0) == 0);
     require(uv_pipe_open(&rig->listener, dup(rig_client_listener)) == 0);
     require(uv_listen((uv_stream_t *)&rig->listener, 8, rig_on_connection) == 0);

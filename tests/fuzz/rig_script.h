@@ -7,7 +7,9 @@
 
 #include "relay_rig.h"
 
-static const char *const SCRIPT_NAMES[] = {"0", "1", "2", "3"};
+/* Of sessions, operations and responses; those of a named session must be UUIDs. */
+static const char *const SCRIPT_NAMES[] = {"0", "1", "22222222-2222-4222-8222-222222222222",
+                                           "33333333-3333-4333-8333-333333333333"};
 static const char *const SCRIPT_HEADERS[][2] = {
     {"x-profile", "p"},
     {"x-profile", "other"},
@@ -17,6 +19,8 @@ static const char *const SCRIPT_HEADERS[][2] = {
     {"authorization", "Bearer x"},
     {"grpc-encoding", "gzip"},
     {"host", "elsewhere"},
+    {"x-session", "etl"},
+    {"x-session", "no such name"},
 };
 
 static inline void script_any_frame(Rig *rig, int fd, Input *input)
@@ -96,6 +100,22 @@ static inline void script_client_step(Rig *rig, Input *input)
     }
 }
 
+/* A message of an answer, whole or in two parts, of which one may be all that comes. */
+static inline void script_result(Text *out, uint32_t stream, const char *session, Input *input)
+{
+    static const uint8_t REST[] = {0xfa, 0x01, 0x02, 0, 0}; /* a field that nobody knows */
+    _cleanup_(text_deinit) Text message = TEXT_NULL;
+    uint8_t how = input_byte(input);
+    if (how & 8) {
+        uint8_t prefix[] = {0, 0, 0, 0, (uint8_t)(sizeof REST)};
+        bytes_add(&message, prefix, sizeof prefix);
+        bytes_add(&message, REST, how / 16 % sizeof REST);
+        frame_add(out, FRAME_DATA, 0, stream, text_string(&message), message.length);
+    } else {
+        answer_message_add(out, stream, session, how & 4 ? SCRIPT_NAMES[how & 3] : NULL, how / 16 == 1);
+    }
+}
+
 /* The streams of the server's connection count from 1 as calls arrive. */
 static inline void script_answer(Rig *rig, Input *input)
 {
@@ -106,7 +126,7 @@ static inline void script_answer(Rig *rig, Input *input)
     if (how & 1)
         answer_headers_add(&out, stream, STATUSES[how & 2 ? 0 : how / 64], how & 4);
     if (how & 8)
-        answer_message_add(&out, stream, SCRIPT_NAMES[how / 64]);
+        script_result(&out, stream, SCRIPT_NAMES[how / 64], input);
     if (how & 16)
         answer_trailers_add(&out, stream, how & 32 ? "0" : "14");
     rig_send_text(rig, rig->server, &out);
@@ -149,12 +169,25 @@ static inline void script_server_step(Rig *rig, Input *input)
     }
 }
 
+/* What happens to the daemon without either end's doing. */
+static inline void script_other_step(Rig *rig, Input *input)
+{
+    switch (input_byte(input) % 4) {
+    case 0: rig_write_token(input_byte(input) % 4 != 0); break;
+    case 1: rig_refuse_credential(rig); break;
+    case 2: rig_reload(rig, input_byte(input) % 4 == 0); break;
+    default: rig_wait(rig);
+    }
+}
+
 /* Three of four steps let the daemon go on before the next. */
 static inline void script_run(Rig *rig, Input *input, uint8_t server_share)
 {
     while (input->length > 0) {
         uint8_t who = input_byte(input);
-        if (who % 16 < server_share)
+        if (who >= 248)
+            script_other_step(rig, input);
+        else if (who % 16 < server_share)
             script_server_step(rig, input);
         else
             script_client_step(rig, input);

@@ -368,7 +368,7 @@ START_TEST(a_call_does_not_follow_its_profile_to_another_cluster)
     ck_assert_ptr_eq(relay_follow(&rig.relay, follower), follower);
     (void)upstream_unref(follower);
     rig_settle(&rig);
-    Settings *rig_own = rig_settings();
+    Settings *rig_own = rig_settings(false, false);
     reload(rig_own);
     rig_settle(&rig);
     free(elsewhere->profiles[0].cluster_id);

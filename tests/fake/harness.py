@@ -203,7 +203,7 @@ class FaultRelay(Recorder):
 
 def growth(daemon, limit):
     """How much more memory the daemon may take: AddressSanitizer keeps what is freed, and pads the rest."""
-    return limit * (4 if daemon.is_sanitized else 1)
+    return limit * (8 if daemon.is_sanitized else 1)
 
 
 class Daemon(Child):

@@ -5,8 +5,8 @@
 
 #include "auth/mint_azure.h"
 
-#define WHAT     "Azure's instance metadata service"
-#define LIMIT_MS 10000
+#define WHAT  "Azure's instance metadata service"
+#define PARTS 3 /* of the mint's time: the service is near, and answers soon or never */
 
 static void ask_token(Mint *mint);
 
@@ -46,8 +46,10 @@ static void ask_token(Mint *mint)
     text_printf(&url, "%s/metadata/identity/oauth2/token?%s", base && *base ? base : "http://169.254.169.254",
                 form_string(&query));
     mint_ask(mint,
-             &(HttpsRequest){
-                 .method = "GET", .url = text_string(&url), .headers = HEADERS, .timeout_ms = LIMIT_MS},
+             &(HttpsRequest){.method = "GET",
+                             .url = text_string(&url),
+                             .headers = HEADERS,
+                             .timeout_ms = mint_part_ms(mint, PARTS)},
              on_token);
     form_deinit(&query);
     text_deinit(&url);

@@ -12,8 +12,8 @@
 #include "auth/mint_way.h"
 #include "auth/quote.h"
 
-#define WHAT             "the databricks CLI"
-#define VERSION_LIMIT_MS 5000
+#define WHAT          "the databricks CLI"
+#define VERSION_PARTS 6 /* of the mint's time: it can go on without */
 
 static const char *const KEPT[] = {"DATABRICKS_CONFIG_FILE", "DATABRICKS_AUTH_STORAGE", NULL};
 
@@ -157,5 +157,5 @@ void mint_databricks_cli_start(Mint *mint)
     case DATABRICKS_CLI_FOUND: break;
     }
     const char *argv[] = {mint->program, "version", "--output", "json", NULL};
-    mint_run(mint, argv, mint_dropped_variables, KEPT, VERSION_LIMIT_MS, on_version);
+    mint_run(mint, argv, mint_dropped_variables, KEPT, mint_part_ms(mint, VERSION_PARTS), on_version);
 }

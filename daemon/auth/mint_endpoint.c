@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#define PLACEHOLDER     "{account_id}"
-#define DOCUMENT        "/.well-known/oauth-authorization-server"
-#define CONFIG_LIMIT_MS 5000
+#define PLACEHOLDER  "{account_id}"
+#define DOCUMENT     "/.well-known/oauth-authorization-server"
+#define CONFIG_PARTS 6 /* of the mint's time: it can go on without */
 
 static void on_document(Mint *mint, const HttpsResponse *response)
 {
@@ -96,7 +96,9 @@ void mint_find_endpoint(Mint *mint, MintGoesOn on_endpoint_known)
     Text url = TEXT_NULL;
     _cleanup_(mem_freep) char *workspace = mint_workspace_url(mint);
     text_printf(&url, "%s/.well-known/databricks-config", workspace);
-    mint_ask(mint, &(HttpsRequest){.method = "GET", .url = text_string(&url), .timeout_ms = CONFIG_LIMIT_MS},
+    mint_ask(mint,
+             &(HttpsRequest){
+                 .method = "GET", .url = text_string(&url), .timeout_ms = mint_part_ms(mint, CONFIG_PARTS)},
              on_config);
     text_deinit(&url);
 }

@@ -1,7 +1,7 @@
 /* A service of this machine that hands out tokens by HTTP, as VS Code has one. */
 
-#define WHAT     "the metadata service"
-#define LIMIT_MS 10000
+#define WHAT  "the metadata service"
+#define PARTS 3 /* of the mint's time: the service is near, and answers soon or never */
 
 #include "auth/mint_way.h"
 
@@ -24,7 +24,9 @@ void mint_metadata_service_start(Mint *mint)
     Text host = TEXT_NULL;
     text_printf(&host, "X-Databricks-Host: %s", workspace);
     const char *headers[] = {"X-Databricks-Metadata-Version: 1", text_string(&host), NULL};
-    mint_ask(mint, &(HttpsRequest){.method = "GET", .url = url, .headers = headers, .timeout_ms = LIMIT_MS},
+    mint_ask(mint,
+             &(HttpsRequest){
+                 .method = "GET", .url = url, .headers = headers, .timeout_ms = mint_part_ms(mint, PARTS)},
              on_token);
     text_deinit(&host);
 }

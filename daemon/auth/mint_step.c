@@ -34,6 +34,11 @@ static uint64_t remaining_ms(const Mint *mint, uint64_t max_ms)
     return left > 0 ? left : 1;
 }
 
+uint64_t mint_part_ms(const Mint *mint, unsigned n_parts)
+{
+    return mint->context->timeout_ms / n_parts + 1;
+}
+
 /* --- asking --- */
 
 static char *host_of(const char *url)

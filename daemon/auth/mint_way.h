@@ -79,6 +79,8 @@ void mint_exec_start(Mint *mint);
 
 /* ca_file, proxy and timeout are the profile's; timeout_ms of the request, when not 0, may shorten it. */
 void mint_ask(Mint *mint, const HttpsRequest *request, MintAnswered on_answered);
+/* One of so many equal parts of the time that the whole mint has. */
+uint64_t mint_part_ms(const Mint *mint, unsigned n_parts);
 /* A POST of a form; it is wiped. `basic`: value of the authorization header; NULL: none. */
 void mint_post_form(Mint *mint, const char *url, Form *form, const Secret *basic, MintAnswered on_answered);
 /* Variables that hold secrets, or would make a command line tool answer for somebody else. */

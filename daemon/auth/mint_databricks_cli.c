@@ -134,12 +134,17 @@ static void on_version(Mint *mint, const ChildResult *result)
     mint_run(mint, argv, mint_dropped_variables, KEPT, 0, on_token);
 }
 
-void mint_databricks_cli_start(Mint *mint)
+static char *given_path(const Mint *mint)
 {
     const char *given = mint->profile->auth.databricks_cli_path;
-    _cleanup_(mem_freep) char *path = given ? mint_expanded_path(given) : NULL;
+    return given ? mint_expanded_path(given) : NULL;
+}
+
+static void on_found(Mint *mint, DatabricksCliFound found)
+{
+    _cleanup_(mem_freep) char *path = given_path(mint);
     const char *place = path && strchr(path, '/') ? path : "PATH";
-    switch (databricks_cli_find(path, getenv("PATH"), &mint->program)) {
+    switch (found) {
     case DATABRICKS_CLI_MISSING:
         mint_fail(mint, MINT_NOT_CONFIGURED,
                   "databricks-cli: there is no databricks CLI in %s; install it "
@@ -158,4 +163,10 @@ void mint_databricks_cli_start(Mint *mint)
     }
     const char *argv[] = {mint->program, "version", "--output", "json", NULL};
     mint_run(mint, argv, mint_dropped_variables, KEPT, mint_part_ms(mint, VERSION_PARTS), on_version);
+}
+
+void mint_databricks_cli_start(Mint *mint)
+{
+    _cleanup_(mem_freep) char *path = given_path(mint);
+    mint_find_cli(mint, path, on_found);
 }

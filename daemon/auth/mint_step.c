@@ -16,13 +16,17 @@
 #define PRINTED_LIMIT    (128 * 1024)
 #define MAX_QUOTE_LENGTH 400
 
-/* A file being read by a thread of libuv's pool, which cannot be called back: it may outlive its mint. */
+/* A file being read, or a program looked for, by a thread of libuv's pool, which cannot be called back: it
+ * may outlive its mint. */
 struct MintFile {
     uv_work_t work;
     Mint *mint; /* NULL: nobody waits */
     char *path;
     Secret *content;
     int error;
+    char *folders; /* PATH, for a program */
+    char *program;
+    DatabricksCliFound found;
 };
 
 static uint64_t remaining_ms(const Mint *mint, uint64_t max_ms)
@@ -221,6 +225,43 @@ void mint_read(Mint *mint, const char *path, MintRead on_read)
     file->work.data = file;
     mint->on_read = on_read;
     (void)uv_queue_work(mint->context->loop, &file->work, read_file, on_file_read);
+}
+
+static void look_for_cli(uv_work_t *work)
+{
+    MintFile *file = work->data;
+    file->found = databricks_cli_find(file->path, file->folders, &file->program);
+}
+
+static void on_looked(uv_work_t *work, int status)
+{
+    (void)status; /* cancelled: then nobody waits */
+    MintFile *file = work->data;
+    Mint *mint = file->mint;
+    DatabricksCliFound found = file->found;
+    char *program = steal(file->program);
+    free(file->path);
+    free(file->folders);
+    free(file);
+    if (!mint) {
+        free(program);
+        return;
+    }
+    mint->file = NULL;
+    mint->program = program;
+    mint->on_found(mint, found);
+}
+
+void mint_find_cli(Mint *mint, const char *path, MintFound on_found)
+{
+    const char *folders = getenv("PATH");
+    MintFile *file = mint->file = mem_new(MintFile);
+    file->path = path ? mem_copy_string(path) : NULL;
+    file->folders = folders ? mem_copy_string(folders) : NULL;
+    file->mint = mint;
+    file->work.data = file;
+    mint->on_found = on_found;
+    (void)uv_queue_work(mint->context->loop, &file->work, look_for_cli, on_looked);
 }
 
 /* --- tokens --- */

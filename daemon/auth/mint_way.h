@@ -9,6 +9,7 @@
 
 #include "auth/answer.h"
 #include "auth/azure_cloud.h"
+#include "auth/databricks_cli.h"
 #include "auth/form.h"
 #include "auth/mint.h"
 #include "base/child.h"
@@ -18,6 +19,9 @@ typedef void (*MintGoesOn)(Mint *mint);
 typedef void (*MintRan)(Mint *mint, const ChildResult *result);
 /* `content` NULL: not readable, `error` says why. The mint's to keep (secret_free). */
 typedef void (*MintRead)(Mint *mint, Secret *content, int error);
+
+/* mint->program is set when it was found. */
+typedef void (*MintFound)(Mint *mint, DatabricksCliFound found);
 
 typedef struct MintFile MintFile;
 
@@ -36,6 +40,7 @@ struct Mint {
     MintAnswered on_answered;
     MintRan on_ran;
     MintRead on_read;
+    MintFound on_found;
     char *asked; /* host of the URL asked last, for sentences */
 
     int64_t skew_s;
@@ -93,6 +98,9 @@ void mint_file_forget(MintFile *file);
 char *mint_expanded_path(const char *path);
 /* `path` may begin with "~/". */
 void mint_read(Mint *mint, const char *path, MintRead on_read);
+/* The databricks CLI, at `path` or in the folders of PATH, of which some may be far away. `path` may be NULL.
+ */
+void mint_find_cli(Mint *mint, const char *path, MintFound on_found);
 
 /* --- ends --- */
 

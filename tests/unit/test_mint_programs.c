@@ -434,7 +434,7 @@ int main(void)
     Suite *suite = suite_create("mint_programs");
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 600); /* at idle priority beside benchmarks; it only ends what hangs */
     tcase_add_test(tests, test_cli);
     tcase_add_test(tests, test_cli_of_other_versions);
     tcase_add_test(tests, test_cli_is_the_right_file);

@@ -224,7 +224,10 @@ static json_t *session_document(const Session *session, uint64_t now_ns)
                               session->owner == SESSION_OWNER_UNKNOWN ? json_null()
                                                                       : json_integer(session->owner));
     add_count(document, "calls", session->n_calls);
+    add_text(document, "name", session->name[0] ? session->name : NULL);
+    add_text(document, "state", session_state_name(session_state(session)));
     add_count(document, "operations", session->operations.n_entries);
+    add_count(document, "running_operations", session_count_running(session));
     add_count(document, "age_s", (now_ns - session->created_ns) / NS_PER_S);
     add_count(document, "idle_s", (now_ns - session->used_ns) / NS_PER_S);
     return document;
@@ -297,6 +300,9 @@ static json_t *counts_document(const RelayCounts *counts)
     add_count(document, "failed_calls", counts->n_failed);
     add_count(document, "calls_answered_here", counts->n_answered_here);
     add_count(document, "calls_replayed", counts->n_replayed);
+    add_count(document, "operations_interrupted", counts->n_interrupted);
+    add_count(document, "sessions_released", counts->n_released);
+    add_count(document, "sessions_expired", counts->n_expired);
     add_count(document, "clients", counts->n_clients);
     add_count(document, "bytes_to_clients", counts->bytes_to_clients);
     add_count(document, "bytes_to_servers", counts->bytes_to_servers);

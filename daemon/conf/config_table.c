@@ -69,6 +69,11 @@ const ConfigKey CONFIG_KEYS[] = {
            "Calls at the same time on one client's connection"),
     DAEMON("max_sessions", CONFIG_COUNT, max_sessions, "10000", 1, 1000000,
            "Spark sessions remembered at the same time"),
+    DAEMON("session_idle_timeout", CONFIG_DURATION, session_idle_timeout_ms, "60m", SECOND / 10,
+           30 * 24 * 3600 * SECOND, "How long a session without a call is remembered; servers keep them 60m"),
+    DAEMON("orphan_grace", CONFIG_DURATION_OR_NO, orphan_grace_ms, "60s", SECOND / 10, 24 * 3600 * SECOND,
+           "How long a client whose connection is gone may take to come back before what it runs is "
+           "interrupted; no: never"),
     DAEMON("coalesce_releases", CONFIG_BOOLEAN, coalesce_releases, "yes", 0, 0,
            "Answer ReleaseExecute here and send on only the newest of an operation"),
     DAEMON("guest_idle_timeout", CONFIG_DURATION, guest_idle_timeout_ms, "24h", SECOND / 10,
@@ -154,6 +159,14 @@ const ConfigKey CONFIG_KEYS[] = {
             "Connections to the server when they are busy"),
     PROFILE("connect_timeout", CONFIG_DURATION, connect_timeout_ms, "20s", SECOND / 10, 600 * SECOND,
             "How long connecting may take, TLS included"),
+    PROFILE("keepalive", CONFIG_DURATION_OR_NO, keepalive_ms, "60s", SECOND, 3600 * SECOND,
+            "How long a server may be silent before TCP asks whether it is there, and leave data "
+            "unacknowledged"),
+    PROFILE("http2_ping", CONFIG_DURATION_OR_NO, http2_ping_ms, "no", SECOND, 24 * 3600 * SECOND,
+            "How often a connection with running calls gets an HTTP/2 ping; 5m or more, or the server closes "
+            "it"),
+    PROFILE("http2_ping_force", CONFIG_BOOLEAN, http2_ping_force, "no", 0, 0,
+            "Allow http2_ping below 5m, for servers that do not mind"),
     PROFILE_UNSET("session", CONFIG_SESSION, offsetof(ProfileSettings, session), "etl",
                   "The named session that all clients share who name none; unset: each has its own"),
     PROFILE("resume_timeout", CONFIG_DURATION, resume_timeout_ms, "270s", 0, 24 * 3600 * SECOND,

@@ -77,6 +77,15 @@ static int store_duration(void *target, const ConfigKey *key, const char *text, 
     return 0;
 }
 
+static int store_duration_or_no(void *target, const ConfigKey *key, const char *text, Environment environment,
+                                Text *complaint)
+{
+    if (strcmp(text, "no") != 0)
+        return store_duration(target, key, text, environment, complaint);
+    *(uint64_t *)field(target, key) = 0;
+    return 0;
+}
+
 static int store_log_level(void *target, const ConfigKey *key, const char *text, Environment environment,
                            Text *complaint)
 {
@@ -232,6 +241,8 @@ const ConfigType CONFIG_COUNT = {.name = "number", .store = store_count, .append
 const ConfigType CONFIG_SIZE = {.name = "size", .store = store_size, .append_number = value_append_size};
 const ConfigType CONFIG_DURATION = {
     .name = "duration", .store = store_duration, .append_number = value_append_duration};
+const ConfigType CONFIG_DURATION_OR_NO = {
+    .name = "duration or no", .store = store_duration_or_no, .append_number = value_append_duration};
 const ConfigType CONFIG_MODE = {.name = "octal mode", .store = store_mode};
 const ConfigType CONFIG_LOG_LEVEL = {.name = "error, warning, info or debug", .store = store_log_level};
 const ConfigType CONFIG_LOG_FORMAT = {.name = "auto, text, json or journal", .store = store_log_format};

@@ -155,6 +155,9 @@ typedef struct ProfileSettings {
     unsigned connections;     /* wished size of the pool, >= 1 */
     unsigned max_connections; /* >= connections */
     uint64_t connect_timeout_ms;
+    uint64_t keepalive_ms;      /* of TCP; also until the peer counts as gone; 0: none */
+    uint64_t http2_ping_ms;     /* between pings while calls run; 0: none */
+    bool http2_ping_force;      /* less than 5 minutes is wanted */
     char *session;              /* the named session of calls that name none; NULL: each client has its own */
     uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
 } ProfileSettings;
@@ -193,6 +196,8 @@ typedef struct Settings {
     unsigned max_client_connections;
     unsigned max_calls_per_connection;
     unsigned max_sessions;
+    uint64_t session_idle_timeout_ms; /* without a call, after which a session is forgotten */
+    uint64_t orphan_grace_ms;         /* 0: what a client leaves behind runs on */
     bool coalesce_releases;
     uint64_t guest_idle_timeout_ms; /* without a call, after which a guest profile is forgotten */
 

@@ -7,9 +7,38 @@
 #include "base/text.h"
 #include "relay/call.h"
 #include "relay/client.h"
+#include "relay/orphans.h"
 #include "relay/release.h"
 
 #define MAX_FAILURES_LOGGED 20 /* lines a second */
+
+/* ---- sessions that nobody uses */
+
+static void set_expiry(Relay *relay, uint64_t at_ns)
+{
+    if (at_ns)
+        deadline_set(&relay->deadlines, &relay->expiry, at_ns);
+    else
+        deadline_clear(&relay->deadlines, &relay->expiry);
+}
+
+static void on_expiry(Deadline *deadline)
+{
+    Relay *relay = container_of(deadline, Relay, expiry);
+    size_t n_before = relay->registry.sessions.n_entries;
+    uint64_t limit_ns = relay->settings->session_idle_timeout_ms * NS_PER_MS;
+    set_expiry(relay, registry_expire(&relay->registry, clock_now_ns(), limit_ns));
+    relay->counts.n_expired += n_before - relay->registry.sessions.n_entries;
+}
+
+/* Each use only puts the end off: the deadline stays, and looks then who has not been used since. */
+void relay_watch_expiry(Relay *relay)
+{
+    if (!deadline_is_set(&relay->expiry))
+        set_expiry(relay, clock_now_ns() + relay->settings->session_idle_timeout_ms * NS_PER_MS);
+}
+
+/* ---- life */
 
 int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log)
 {
@@ -23,6 +52,8 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     list_init(&relay->spare_calls);
     registry_init(&relay->registry, settings->max_sessions);
     relay->registry.on_operation_gone = release_operation_gone;
+    relay->registry.on_session_gone = orphans_session_gone;
+    relay->expiry = (Deadline)DEADLINE_INIT(on_expiry);
     list_init(&relay->upstreams);
     relay_init_profiles(relay);
     relay->https = https_new(loop);
@@ -86,6 +117,7 @@ void relay_close(Relay *relay)
     while (!list_is_empty(&relay->registry.sessions))
         registry_forget(&relay->registry, container_of(list_first(&relay->registry.sessions), Session, link));
     deadline_clear(&relay->deadlines, &relay->sweep);
+    deadline_clear(&relay->deadlines, &relay->expiry);
     list_for_each(link, &relay->upstreams)
     {
         Upstream *upstream = container_of(link, Upstream, link);

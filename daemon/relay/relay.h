@@ -37,6 +37,9 @@ typedef struct RelayCounts {
     uint64_t n_answered_here;   /* without asking the server */
     uint64_t n_replayed;        /* attempts made again as they were */
     uint64_t n_resumed;         /* result streams continued by ReattachExecute */
+    uint64_t n_interrupted;     /* operations that a client left behind */
+    uint64_t n_released;        /* sessions likewise */
+    uint64_t n_expired;         /* sessions that nobody used for session_idle_timeout */
     uint64_t n_clients;
     uint64_t bytes_to_clients, bytes_to_servers; /* of messages */
 } RelayCounts;
@@ -51,8 +54,9 @@ typedef struct Relay {
     Registry registry;
     Destinations destinations;
     unsigned n_guests;
-    Deadline sweep; /* of guests that nobody uses; set while there are any */
-    List upstreams; /* all there are, the retired ones too */
+    Deadline sweep;  /* of guests that nobody uses; set while there are any */
+    Deadline expiry; /* of sessions; set while there are any that can expire */
+    List upstreams;  /* all there are, the retired ones too */
     List clients;
     List calls;
     List spare_calls;
@@ -73,6 +77,8 @@ void relay_drain(Relay *relay);
 /* One line about a call that the daemon itself has ended; so many a second at the most, since clients cause
  * them. */
 void relay_log_failure(Relay *relay, const char *format, ...) _printf_(2, 3);
+/* A session has been used that may have to be forgotten some day. */
+void relay_watch_expiry(Relay *relay);
 /* Calls on_idle when that is due. */
 void relay_check_idle(Relay *relay);
 /* Ends what still runs with UNAVAILABLE and closes every connection, at the next flush. */

@@ -184,6 +184,9 @@ static void change_limits(Relay *relay)
     Registry *registry = &relay->registry;
     relay->http2.limits.buffer_limit = relay->settings->buffer_limit;
     registry->max_sessions = relay->settings->max_sessions;
+    deadline_clear(&relay->deadlines, &relay->expiry);
+    if (!list_is_empty(&registry->sessions))
+        relay_watch_expiry(relay);
     while (registry->sessions.n_entries > registry->max_sessions)
         registry_forget(registry, container_of(list_first(&registry->sessions), Session, link));
 }

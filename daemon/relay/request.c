@@ -8,6 +8,7 @@
 #include "relay/header_kind.h"
 #include "relay/health.h"
 #include "relay/named_call.h"
+#include "relay/orphans.h"
 #include "relay/release.h"
 #include "relay/route.h"
 
@@ -45,6 +46,8 @@ static bool add_forwarded(Call *call, const Header *header)
     case HEADER_KIND_PATH:
         if (call->reattaches)
             add_text(headers, ":path", method_get(METHOD_REATTACH_EXECUTE)->path);
+        else if (!call->client)
+            add_text(headers, ":path", call->method->path);
         else
             header_list_add(headers, forwarded);
         return false;
@@ -102,6 +105,16 @@ static const char *wished_profile(const Call *call, char *name, size_t size)
     return name;
 }
 
+/* For calls of our own, which have to reach the same cluster. */
+static void note_cluster(const Call *call, Session *session)
+{
+    const HeaderList *headers = &call->from_client.received_headers;
+    if (call->upstream->profile->cluster_choice != CLUSTER_CHOICE_CLIENT ||
+        !header_list_copy_value(headers, "x-databricks-cluster-id", session->cluster_id,
+                                sizeof session->cluster_id))
+        session->cluster_id[0] = '\0';
+}
+
 /* Adds the session, once it is known where it is: a call that cannot be routed leaves no trace. */
 static void use_session(Call *call)
 {
@@ -113,8 +126,13 @@ static void use_session(Call *call)
     Session *session =
         registry_use(&call->relay->registry, client_owner(call->client), user_id ? user_id : "", session_id,
                      call->upstream->destination, call->started_ns);
-    if (session)
-        call->session = session_ref(session);
+    if (!session)
+        return;
+    call->session = session_ref(session);
+    session_add_client(session, &call->client->sessions, call->client->peer.process.pid);
+    orphans_session_used(session);
+    note_cluster(call, session);
+    relay_watch_expiry(call->relay);
 }
 
 /* For a call that does not say where it belongs: some clients leave their metadata out on some calls. */
@@ -206,8 +224,11 @@ static void register_operation(Call *call)
     if (!begins || !call->session || !operation_id)
         return;
     Operation *operation = registry_use_operation(&call->relay->registry, call->session, operation_id);
-    if (operation)
+    if (operation) {
         take_over(call, operation);
+        operation->is_running = true;
+        operation_serve(operation, &call->client->operations);
+    }
     if (is_reattachable(call) && call->bytes_to_client == 0)
         resume_begin(&call->resume, call->method->id == METHOD_REATTACH_EXECUTE
                                         ? envelope_text(envelope, ENVELOPE_RESPONSE_ID)

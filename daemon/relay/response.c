@@ -198,6 +198,30 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     return false;
 }
 
+static bool says(const HeaderList *trailers, const char *condition)
+{
+    const Header *message = header_list_find(trailers, "grpc-message");
+    return message && memmem(message->value, message->value_length, condition, strlen(condition));
+}
+
+/* What the server's last word means for what is known of operation and session. */
+static void learn_from_end(Call *call, const HeaderList *trailers)
+{
+    bool is_whole = call->status == STATUS_OK && !resume_is_possible(&call->resume);
+    bool is_spark_error = call->status == STATUS_INTERNAL && !says(trailers, "INVALID_CURSOR.");
+    if (call->operation && (is_whole || is_spark_error))
+        call->operation->is_running = false;
+    bool session_is_gone =
+        call->status != STATUS_OK && call->session &&
+        (says(trailers, "INVALID_HANDLE.SESSION_CLOSED") || says(trailers, "INVALID_HANDLE.SESSION_CHANGED"));
+    if (!session_is_gone)
+        return;
+    if (call->session->is_clone) /* its id must not come to mean the named session */
+        call->session->server_side_session_id[0] = '\0';
+    else
+        registry_forget(&call->relay->registry, call->session);
+}
+
 /* Passes on the answer of an attempt that consists of a status alone. */
 static void pass_status_on(Call *call)
 {
@@ -242,6 +266,7 @@ void response_ended(Call *call)
     if (recover_from_status(call, last))
         return;
     explain_refusal(call);
+    learn_from_end(call, last);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)

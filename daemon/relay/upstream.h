@@ -62,10 +62,10 @@ struct Upstream {
     struct Destination *destination; /* whose calls come here; stays valid only until it is retired */
     Settings *settings;              /* a reference; has `profile` */
     const ProfileSettings *profile;
-    Refresher *refresher; /* NULL once it is closed */
+    Refresher *refresher;    /* NULL once it is closed */
     struct Cluster *cluster; /* NULL: no Databricks cluster, or once it is closed */
-    TlsContext *tls;      /* NULL: in the clear */
-    char *authority;      /* for :authority: host, with the port unless it is the scheme's own */
+    TlsContext *tls;         /* NULL: in the clear */
+    char *authority;         /* for :authority: host, with the port unless it is the scheme's own */
     List pool;
     unsigned n_open; /* connections that are ready */
     List waiters;

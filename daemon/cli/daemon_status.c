@@ -88,3 +88,52 @@ void daemon_status_append_names(Text *text, const json_t *document)
         separator = ", ";
     }
 }
+
+/* ---- parts of a profile */
+
+static bool is_one_of(const char *text, const char *const *names)
+{
+    for (; text && *names; names++)
+        if (strcmp(text, *names) == 0)
+            return true;
+    return false;
+}
+
+const char *daemon_credential_type(const json_t *credential)
+{
+    const char *type = daemon_status_text(credential, "auth_type");
+    return type ? type : daemon_status_text(credential, "type");
+}
+
+bool daemon_credential_is_ready(const json_t *credential)
+{
+    static const char *const READY[] = {"ready", "refreshing", NULL};
+    return is_one_of(daemon_status_text(credential, "state"), READY);
+}
+
+bool daemon_credential_is_pending(const json_t *credential)
+{
+    static const char *const PENDING[] = {"none", "waiting", "minting", NULL};
+    return daemon_credential_type(credential) && is_one_of(daemon_status_text(credential, "state"), PENDING);
+}
+
+bool daemon_credential_skew(const json_t *credential, int64_t *ret_seconds)
+{
+    const json_t *skew = json_object_get(credential, "clock_skew_s");
+    if (!skew)
+        skew = json_object_get(credential, "skew_s");
+    *ret_seconds = json_integer_value(skew);
+    return json_is_integer(skew);
+}
+
+const char *daemon_cluster_id(const json_t *profile)
+{
+    const char *id = daemon_status_text(json_object_get(profile, "cluster"), "id");
+    return id ? id : daemon_status_text(profile, "cluster_id");
+}
+
+const char *daemon_cluster_state(const json_t *profile)
+{
+    const char *state = daemon_status_text(json_object_get(profile, "cluster"), "state");
+    return state && strcmp(state, "UNKNOWN") != 0 ? state : NULL;
+}

@@ -4,6 +4,7 @@
  * in it. Blocking; main thread. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/text.h"
 
@@ -26,3 +27,15 @@ const json_t *daemon_status_profile(const json_t *document, const char *name);
 void daemon_status_append_names(Text *text, const json_t *document);
 /* The string of that key; NULL when there is none or it is empty. */
 const char *daemon_status_text(const json_t *object, const char *key);
+
+/* How a profile's credential is got: NULL when none is needed. Takes NULL, like the others. */
+const char *daemon_credential_type(const json_t *credential);
+/* There is a token; none is there yet, and somebody is getting it. */
+bool daemon_credential_is_ready(const json_t *credential);
+bool daemon_credential_is_pending(const json_t *credential);
+/* Seconds that our clock is behind the server's; false when that is not known. */
+bool daemon_credential_skew(const json_t *credential, int64_t *ret_seconds);
+/* The profile's cluster; NULL: none. */
+const char *daemon_cluster_id(const json_t *profile);
+/* As the workspace spells it; NULL: not known. */
+const char *daemon_cluster_state(const json_t *profile);

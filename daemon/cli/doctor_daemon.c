@@ -190,12 +190,11 @@ static void check_credential(Doctor *doctor, const json_t *profile)
 {
     const char *name = daemon_status_text(profile, "name"), *problem = daemon_status_text(profile, "problem");
     const json_t *credential = json_object_get(profile, "credential");
-    const char *state = daemon_status_text(credential, "state"),
-               *type = daemon_status_text(credential, "type");
+    const char *state = daemon_status_text(credential, "state"), *type = daemon_credential_type(credential);
     const char *why = daemon_status_text(credential, "problem");
     json_int_t expires_in_s = json_integer_value(json_object_get(credential, "expires_in_s"));
     _cleanup_(text_deinit) Text life = TEXT_NULL;
-    bool is_ready = state && (strcmp(state, "ready") == 0 || strcmp(state, "refreshing") == 0);
+    bool is_ready = daemon_credential_is_ready(credential);
     FindingLevel bad = doctor->profile && name && strcmp(doctor->profile->name, name) == 0 ? FINDING_FAILED
                                                                                            : FINDING_WARNING;
     if (expires_in_s > 0) {
@@ -223,42 +222,38 @@ void doctor_check_credentials(Doctor *doctor)
         const char *name = daemon_status_text(profile, "name");
         bool is_guest = json_is_true(json_object_get(profile, "is_guest"));
         if (name && !is_guest && (!wanted || strcmp(wanted, name) == 0) &&
-            json_object_get(profile, "credential"))
+            json_is_object(json_object_get(profile, "credential")))
             check_credential(doctor, profile);
     }
 }
 
-/* The status's part about the profile that is examined; NULL: there is none. */
-static const json_t *examined(const Doctor *doctor, const char *key)
+/* The status's profile that is examined; NULL: there is none. */
+static const json_t *examined(const Doctor *doctor)
 {
-    const json_t *profile =
-        doctor->profile ? daemon_status_profile(doctor->status, doctor->profile->name) : NULL;
-    return json_object_get(profile, key);
+    return doctor->profile ? daemon_status_profile(doctor->status, doctor->profile->name) : NULL;
 }
 
 void doctor_check_skew(Doctor *doctor)
 {
-    const json_t *skew = json_object_get(examined(doctor, "credential"), "skew_s");
-    json_int_t seconds = json_integer_value(skew);
-    if (!json_is_integer(skew))
+    int64_t seconds;
+    if (!daemon_credential_skew(json_object_get(examined(doctor), "credential"), &seconds))
         return;
     if (seconds > -LARGE_SKEW_S && seconds < LARGE_SKEW_S)
         doctor_add(doctor, FINDING_OK, "clock", NULL, "within %d s of the server's", LARGE_SKEW_S);
     else
         doctor_add(doctor, FINDING_WARNING, "clock", "timedatectl set-ntp true",
-                   "this machine is %" JSON_INTEGER_FORMAT
-                   " s %s the server, and tokens may seem to have ended",
+                   "this machine is %" PRId64 " s %s the server, and tokens may seem to have ended",
                    seconds > 0 ? seconds : -seconds, seconds > 0 ? "behind" : "ahead of");
 }
 
 void doctor_check_cluster(Doctor *doctor)
 {
-    const json_t *cluster = examined(doctor, "cluster");
-    const char *id = daemon_status_text(cluster, "id"), *state = daemon_status_text(cluster, "state");
+    const json_t *profile = examined(doctor), *cluster = json_object_get(profile, "cluster");
+    const char *id = daemon_cluster_id(profile), *state = daemon_cluster_state(profile);
     const char *message = daemon_status_text(cluster, "message");
     const char *separator = message ? ": " : "";
     message = message ? message : "";
-    if (!doctor->profile || !id || !state || strcmp(state, "UNKNOWN") == 0)
+    if (!id || !state)
         return;
     bool runs = strcmp(state, "RUNNING") == 0 || strcmp(state, "RESIZING") == 0;
     if (runs)

@@ -23,15 +23,14 @@ static json_t *part(const json_t *object, const char *key)
 static json_t *row_from_status(const json_t *profile)
 {
     const json_t *credential = json_object_get(profile, "credential");
-    const json_t *cluster = json_object_get(profile, "cluster");
-    json_t *id = json_object_get(cluster, "id");
     json_t *user = json_object_get(profile, "user");
-    return json_pack("{s:o, s:o, s:o, s:o, s:O*, s:o, s:o, s:o, s:o, s:o}", "name", part(profile, "name"),
+    return json_pack("{s:o, s:o, s:o, s:s?, s:O*, s:s?, s:o, s:o, s:o, s:o}", "name", part(profile, "name"),
                      "is_default", part(profile, "is_default"), "host", part(profile, "host"), "auth_type",
-                     part(credential, "type"), "user", user ? user : json_object_get(credential, "user"),
-                     "cluster_id", json_is_string(id) ? json_incref(id) : part(profile, "cluster_id"),
-                     "serverless", part(profile, "serverless"), "credential", part(profile, "credential"),
-                     "cluster", part(profile, "cluster"), "problem", part(profile, "problem"));
+                     daemon_credential_type(credential), "user",
+                     user ? user : json_object_get(credential, "user"), "cluster_id",
+                     daemon_cluster_id(profile), "serverless", part(profile, "serverless"), "credential",
+                     part(profile, "credential"), "cluster", part(profile, "cluster"), "problem",
+                     part(profile, "problem"));
 }
 
 json_t *profile_rows_from_status(const json_t *status)
@@ -80,17 +79,12 @@ json_t *profile_rows_from_settings(const Settings *settings)
 bool profile_is_settled(const json_t *profile)
 {
     const json_t *credential = json_object_get(profile, "credential");
-    const json_t *cluster = json_object_get(profile, "cluster");
-    const char *state = daemon_status_text(credential, "state");
-    const char *cluster_state = daemon_status_text(cluster, "state");
-    bool has_way = daemon_status_text(credential, "type") != NULL; /* else nothing is sent, and nothing got */
+    bool has_cluster = json_is_object(json_object_get(profile, "cluster")) && daemon_cluster_id(profile);
     if (daemon_status_text(profile, "problem") || !credential)
         return true;
-    if (state && has_way && (strcmp(state, "none") == 0 || strcmp(state, "minting") == 0))
+    if (daemon_credential_is_pending(credential))
         return false;
-    bool is_there = state && (strcmp(state, "ready") == 0 || strcmp(state, "refreshing") == 0);
-    return !is_there || !daemon_status_text(cluster, "id") ||
-           (cluster_state && strcmp(cluster_state, "UNKNOWN") != 0);
+    return !daemon_credential_is_ready(credential) || !has_cluster || daemon_cluster_state(profile);
 }
 
 static bool is_wanted(const json_t *profile, const char *name)
@@ -147,14 +141,13 @@ void profile_rows_probe(const char *control_socket, const char *name, uint64_t t
 static void append_token(Text *line, const json_t *row)
 {
     const json_t *credential = json_object_get(row, "credential");
-    const char *state = daemon_status_text(credential, "state");
     json_int_t expires_in_s = json_integer_value(json_object_get(credential, "expires_in_s"));
-    if (!state || !daemon_status_text(row, "auth_type"))
+    bool is_ready = daemon_credential_is_ready(credential);
+    if (!daemon_status_text(credential, "state") || !daemon_status_text(row, "auth_type"))
         return;
-    bool is_ready = strcmp(state, "ready") == 0 || strcmp(state, "refreshing") == 0;
-    text_append(line, is_ready                       ? ", token ok"
-                      : strcmp(state, "failed") == 0 ? ", no token"
-                                                     : ", token not asked for");
+    text_append(line, is_ready                                   ? ", token ok"
+                      : daemon_credential_is_pending(credential) ? ", no token yet"
+                                                                 : ", no token");
     if (is_ready && expires_in_s > 0) {
         text_append(line, ", expires in ");
         table_append_duration(line, (uint64_t)expires_in_s * 1000);
@@ -164,14 +157,14 @@ static void append_token(Text *line, const json_t *row)
 static void append_cluster(Text *line, const json_t *row)
 {
     const json_t *cluster = json_object_get(row, "cluster");
-    const char *id = daemon_status_text(row, "cluster_id"), *state = daemon_status_text(cluster, "state");
+    const char *id = daemon_status_text(row, "cluster_id"), *state = daemon_cluster_state(row);
     const char *message = daemon_status_text(cluster, "message");
     if (json_is_true(json_object_get(row, "serverless")))
         text_append(line, "serverless");
     if (!id)
         return;
     text_printf(line, "cluster %s", id);
-    if (state && strcmp(state, "UNKNOWN") != 0)
+    if (state)
         text_printf(line, " %s", state);
     if (message)
         text_printf(line, ": %s", message);
@@ -194,7 +187,8 @@ static void append_row(Text *text, const json_t *row)
     text_append(text, json_is_true(json_object_get(row, "is_default")) ? "*  " : "  ");
     table_append_plain(text, host ? host : "-");
     text_append(text, "\n");
-    text_append(&login, auth ? auth : problem ? "" : "no login");
+    bool is_known = json_is_object(json_object_get(row, "credential"));
+    text_append(&login, auth ? auth : is_known ? "no login" : "");
     if (user)
         text_printf(&login, ", user %s", user);
     append_token(&login, row);

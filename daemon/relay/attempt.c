@@ -33,6 +33,26 @@ void call_on_waiter_failed(UpstreamWaiter *waiter)
     fail_unreachable(container_of(waiter, Call, waiter));
 }
 
+static void waited_long_enough(Call *call)
+{
+    switch (call->wait) {
+    case WAIT_BACKOFF: call_dispatch(call); break;
+    case WAIT_CREDENTIAL: call_fail_without_credential(call); break;
+    case WAIT_CONNECTION:
+    case WAIT_CLUSTER: fail_unreachable(call); break;
+    }
+}
+
+void call_on_credential_ready(RefresherWaiter *waiter)
+{
+    call_dispatch(container_of(waiter, Call, credential_waiter));
+}
+
+void call_on_credential_failed(RefresherWaiter *waiter)
+{
+    call_fail_without_credential(container_of(waiter, Call, credential_waiter));
+}
+
 void call_on_deadline(Deadline *deadline)
 {
     Call *call = container_of(deadline, Call, deadline);
@@ -42,13 +62,11 @@ void call_on_deadline(Deadline *deadline)
                   "sparkbouncer: the client's deadline has passed%s%s",
                   call->state == CALL_WAITING && call->upstream->last_error[0] ? "; " : "",
                   call->state == CALL_WAITING ? call->upstream->last_error : "");
-    else if (call->state == CALL_WAITING && call->wait == WAIT_BACKOFF)
-        call_dispatch(call);
     else
-        fail_unreachable(call);
+        waited_long_enough(call);
 }
 
-static void set_deadline(Call *call, uint64_t limit_ns)
+void call_set_deadline(Call *call, uint64_t limit_ns)
 {
     uint64_t at_ns = call->client_deadline_ns;
     if (limit_ns && (at_ns == 0 || limit_ns < at_ns))
@@ -144,35 +162,42 @@ static bool fits_header_limit(Call *call, const PooledConnection *pooled)
     return false;
 }
 
+/* Results that have broken off may take longer to go on than a call may take to begin. */
+static uint64_t limit_of_wait(const Call *call, uint64_t timeout_ms)
+{
+    bool is_broken = call->broken_since_ns && resume_is_possible(&call->resume);
+    return is_broken ? call->broken_since_ns + call->upstream->profile->resume_timeout_ms * NS_PER_MS
+                     : clock_now_ns() + timeout_ms * NS_PER_MS;
+}
+
 static void wait_for_connection(Call *call)
 {
-    const ProfileSettings *profile = call->upstream->profile;
-    uint64_t limit_ns = call->broken_since_ns && resume_is_possible(&call->resume)
-                            ? call->broken_since_ns + profile->resume_timeout_ms * NS_PER_MS
-                            : clock_now_ns() + profile->connect_timeout_ms * NS_PER_MS;
     call_set_state(call, CALL_WAITING);
     call->wait = WAIT_CONNECTION;
-    set_deadline(call, limit_ns);
+    call_set_deadline(call, limit_of_wait(call, call->upstream->profile->connect_timeout_ms));
     upstream_wait(call->upstream, &call->waiter);
 }
 
-static void fail_without_credential(Call *call)
+/* Connecting goes on meanwhile. */
+static void wait_for_credential(Call *call)
 {
-    Refresher *refresher = call->upstream->refresher;
-    refresher_warm(refresher);
-    call_fail(call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "NO_CREDENTIAL"}, "sparkbouncer: %s",
-              refresher_problem(refresher));
+    const ProfileSettings *profile = call->upstream->profile;
+    call_set_state(call, CALL_WAITING);
+    call->wait = WAIT_CREDENTIAL;
+    call_set_deadline(call, limit_of_wait(call, profile->credential_timeout_ms));
+    upstream_connect(call->upstream);
+    refresher_wait(call->upstream->refresher, &call->credential_waiter);
 }
 
 static void call_open(Call *call, PooledConnection *pooled)
 {
-    if (call->n_attempts > 0)
-        prepare_again(call);
     Credential *credential = refresher_current(call->upstream->refresher);
-    if (!credential) {
-        fail_without_credential(call);
+    if (!credential) { /* it has ended while the call waited for a connection */
+        wait_for_credential(call);
         return;
     }
+    if (call->n_attempts > 0)
+        prepare_again(call);
     credential_ref(credential);
     credential_unref(call->credential);
     call->credential = credential;
@@ -190,7 +215,7 @@ static void call_open(Call *call, PooledConnection *pooled)
     call->sent_ns = call->relay->http2.now_ns;
     call_set_state(call, CALL_RUNNING);
     pooled_call_begun(pooled, call->is_bulk);
-    set_deadline(call, 0);
+    call_set_deadline(call, 0);
 }
 
 void call_dispatch(Call *call)
@@ -199,6 +224,10 @@ void call_dispatch(Call *call)
     call->waiter.is_bulk = call->is_bulk;
     if (call->upstream->is_retired)
         call->upstream = relay_follow(call->relay, call->upstream);
+    if (!refresher_current(call->upstream->refresher)) {
+        wait_for_credential(call);
+        return;
+    }
     PooledConnection *pooled = upstream_pick(call->upstream, call->is_bulk);
     if (pooled)
         call_open(call, pooled);
@@ -215,13 +244,19 @@ void call_try_again(Call *call, bool reattaches, uint64_t wait_ms)
     }
     call_set_state(call, CALL_WAITING);
     call->wait = WAIT_BACKOFF;
-    set_deadline(call, clock_now_ns() + wait_ms * NS_PER_MS);
+    call_set_deadline(call, clock_now_ns() + wait_ms * NS_PER_MS);
 }
 
 void call_stop_waiting(Call *call)
 {
-    if (call->state == CALL_WAITING && call->wait == WAIT_CONNECTION)
-        upstream_stop_waiting(call->upstream, &call->waiter);
+    if (call->state != CALL_WAITING)
+        return;
+    switch (call->wait) {
+    case WAIT_CONNECTION: upstream_stop_waiting(call->upstream, &call->waiter); break;
+    case WAIT_CREDENTIAL: refresher_stop_waiting(call->upstream->refresher, &call->credential_waiter); break;
+    case WAIT_CLUSTER: cluster_stop_waiting(call->upstream->cluster, &call->cluster_waiter); break;
+    case WAIT_BACKOFF: break;
+    }
 }
 
 void call_on_waiter_ready(UpstreamWaiter *waiter, PooledConnection *pooled)

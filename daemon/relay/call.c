@@ -132,10 +132,15 @@ static Call *call_take(Relay *relay)
         stream_init(&call->to_upstream, &relay->http2, &UPSTREAM_EVENTS);
         list_link_init(&call->link);
         list_link_init(&call->waiter.link);
+        list_link_init(&call->credential_waiter.link);
+        list_link_init(&call->cluster_waiter.link);
         call->relay = relay;
         call->deadline = (Deadline)DEADLINE_INIT(call_on_deadline);
         call->waiter.on_ready = call_on_waiter_ready;
         call->waiter.on_failed = call_on_waiter_failed;
+        call->credential_waiter.on_ready = call_on_credential_ready;
+        call->credential_waiter.on_failed = call_on_credential_failed;
+        call->cluster_waiter.on_known = call_on_cluster_known;
     }
     list_append(&relay->calls, &call->link);
     call->state = CALL_RECEIVING;
@@ -209,6 +214,8 @@ static void call_recycle(Call *call)
     free(call->answer_text);
     call->answer_text = NULL;
     call->credential = credential_unref(call->credential);
+    free(call->refusal_words);
+    call->refusal_words = NULL;
     free(call->named);
     call->named = NULL;
     call->method = NULL;
@@ -220,7 +227,7 @@ static void call_recycle(Call *call)
     call->n_attempts = 0;
     call->broken_since_ns = 0;
     call->response_started = call->is_draining_body = call->is_bulk = false;
-    call->reattaches = call->knows_server_session = false;
+    call->reattaches = call->knows_server_session = call->token_was_refused = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)
         list_append(&relay->spare_calls, &call->link);
     else

@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/cluster.h"
 #include "auth/credential.h"
+#include "auth/refresher.h"
 #include "base/backoff.h"
 #include "base/deadline.h"
 #include "base/list.h"
@@ -16,6 +18,7 @@
 #include "http2/stream.h"
 #include "relay/client.h"
 #include "relay/message_watch.h"
+#include "relay/refusal.h"
 #include "relay/relay.h"
 #include "relay/replay.h"
 #include "relay/resume.h"
@@ -45,6 +48,8 @@ typedef enum CallState {
 /* What a WAITING call waits for. */
 typedef enum CallWait {
     WAIT_CONNECTION, /* to the upstream */
+    WAIT_CREDENTIAL, /* of the profile */
+    WAIT_CLUSTER,    /* what the workspace says of it, or until it runs */
     WAIT_BACKOFF,    /* until it is time for another attempt */
 } CallWait;
 
@@ -60,6 +65,8 @@ struct Call {
     Upstream *upstream;
     PooledConnection *pooled; /* while an attempt is open */
     UpstreamWaiter waiter;
+    RefresherWaiter credential_waiter;
+    ClusterWaiter cluster_waiter;
     Credential *credential;
     Session *session;        /* a reference; NULL: not known */
     struct Release *release; /* what it waits for, or was made by; NULL: none */
@@ -80,7 +87,10 @@ struct Call {
     Backoff backoff; /* between attempts, since the client last got something */
     uint64_t
         broken_since_ns; /* since when there has been no attempt that brought something; 0: all is well */
+    RefusalKind refusal; /* of the last attempt */
+    char *refusal_words; /* what the server said then; NULL: nothing */
     unsigned n_attempts;
+    bool token_was_refused : 1;    /* and another was tried, since the client last got something */
     bool reattaches : 1;           /* the attempt is a ReattachExecute of ours, not the request as it came */
     bool request_is_kept : 1;      /* all of it, in `kept` and what is still to be sent */
     bool knows_server_session : 1; /* the answer has told the server's own id of the session */
@@ -145,6 +155,13 @@ void call_forget_request(Call *call);
 void call_try_again(Call *call, bool reattaches, uint64_t wait_ms);
 /* Leaves what it waits for; harmless when it does not wait. */
 void call_stop_waiting(Call *call);
+/* Moves its deadline to the client's own, or `limit_ns` if that comes first; 0: there is no other. */
+void call_set_deadline(Call *call, uint64_t limit_ns);
+/* In refused.c: an answer that may be about the token or the cluster, in the server's words
+ * (percent-encoded). True: something is done about it, or the call has been ended with a better sentence. */
+bool call_refused(Call *call, unsigned http_status, const char *message, size_t length);
+void call_fail_without_credential(Call *call);
+void call_on_cluster_known(ClusterWaiter *waiter);
 /* In recover.c: an attempt has ended without the answer. True: the call goes on, or has been finished; false:
  * it is given up, and the caller ends it. `reason`: part of a sentence. */
 bool call_recover(Call *call, AttemptEnd end, const char *reason);
@@ -153,3 +170,5 @@ void call_progressed(Call *call);
 void call_on_deadline(Deadline *deadline);
 void call_on_waiter_ready(UpstreamWaiter *waiter, PooledConnection *pooled);
 void call_on_waiter_failed(UpstreamWaiter *waiter);
+void call_on_credential_ready(RefresherWaiter *waiter);
+void call_on_credential_failed(RefresherWaiter *waiter);

@@ -35,6 +35,7 @@ static void attach(Call *call, const char *name)
     NamedCall *named = call->named = mem_new(NamedCall);
     strcpy(session->name, name);
     named_session_id(user_id ? user_id : "", call->upstream->profile->name, name, named->session_id);
+    strcpy(session->upstream_id, named->session_id);
     session_patch_init(&named->request, call->method->request, named->session_id);
     session_patch_init(&named->response, call->method->response, session->session_id);
 }

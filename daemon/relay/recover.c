@@ -85,4 +85,5 @@ bool call_recover(Call *call, AttemptEnd end, const char *reason)
 void call_progressed(Call *call)
 {
     call->broken_since_ns = 0;
+    call->token_was_refused = false;
 }

@@ -68,6 +68,18 @@ static bool add_forwarded(Call *call, const Header *header)
     return false;
 }
 
+/* Serverless compute is found by the session, as the messages of the call have it. */
+static void add_serverless_session(Call *call)
+{
+    const char *id = envelope_text(&call->request.envelope, ENVELOPE_SESSION_ID);
+    if (call->named)
+        id = call->named->session_id;
+    else if (!id && call->session) /* a call of our own */
+        id = call->session->upstream_id[0] ? call->session->upstream_id : call->session->session_id;
+    if (id)
+        add_text(&call->request_headers, "x-databricks-session-id", id);
+}
+
 void request_build_headers(Call *call)
 {
     const HeaderList *received = &call->from_client.received_headers;
@@ -85,6 +97,8 @@ void request_build_headers(Call *call)
         client_chose_cluster |= add_forwarded(call, header);
     }
     credential_stamp(call->credential, &call->request_headers, !client_chose_cluster);
+    if (call->upstream->profile->is_serverless && !client_chose_cluster)
+        add_serverless_session(call);
 }
 
 /* ---- route */

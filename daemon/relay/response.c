@@ -43,6 +43,8 @@ static void not_grpc(Call *call, unsigned http_status)
     const ProfileSettings *profile = call->upstream->profile;
     AttemptEnd end = is_of_the_moment(http_status) ? ATTEMPT_NOT_GRPC_NOW : ATTEMPT_NOT_GRPC;
     char type[80], reason[96];
+    if (call_refused(call, http_status, NULL, 0))
+        return;
     (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
     if (call_recover(call, end, reason))
         return;
@@ -171,29 +173,32 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
 
 /* ---- the end */
 
-/* The client gets the server's own words; that it is the profile's token, not its own, only we can tell. */
-static void explain_refusal(const Call *call)
+static bool says(const Header *message, const char *text)
 {
-    const ProfileSettings *profile = call->upstream->profile;
-    if (call->status == STATUS_UNAUTHENTICATED)
-        relay_log_failure(call->relay,
-                          "%s:%u refuses the token of profile %s (UNAUTHENTICATED); put a valid one into the "
-                          "profile and restart",
-                          profile->host, profile->port, profile->name);
+    return message && memmem(message->value, message->value_length, text, strlen(text));
+}
+
+/* A session that the server has never told its own id of, and does not know, is one that it has not seen: the
+ * lost call was its first. */
+static bool is_unknown_operation(const Call *call, const Header *message)
+{
+    bool is_new_session = !call->request.envelope.texts[ENVELOPE_SERVER_SIDE_SESSION_ID].is_present;
+    return says(message, "INVALID_HANDLE.OPERATION_NOT_FOUND") ||
+           (is_new_session && says(message, "INVALID_HANDLE.SESSION_NOT_FOUND"));
 }
 
 /* A status in place of further results may be one after which they can go on. */
 static bool recover_from_status(Call *call, const HeaderList *trailers)
 {
-    static const char NO_OPERATION[] = "INVALID_HANDLE.OPERATION_NOT_FOUND";
     const Header *message = header_list_find(trailers, "grpc-message");
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    if (call_refused(call, 200, message ? message->value : NULL, message ? message->value_length : 0))
+        return true;
     if (call->status == STATUS_UNAVAILABLE)
         return call_recover(call, ATTEMPT_UNAVAILABLE, "the server says UNAVAILABLE");
-    if (call->reattaches && message &&
-        memmem(message->value, message->value_length, NO_OPERATION, sizeof NO_OPERATION - 1))
+    if (call->reattaches && is_unknown_operation(call, message))
         return call_recover(call, ATTEMPT_NO_OPERATION, "the server does not know the operation");
     return false;
 }
@@ -265,7 +270,6 @@ void response_ended(Call *call)
     }
     if (recover_from_status(call, last))
         return;
-    explain_refusal(call);
     learn_from_end(call, last);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);

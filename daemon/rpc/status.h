@@ -41,6 +41,9 @@ StatusCode status_from_http(unsigned http_status);
 /* Appends `message` percent-encoded as grpc-message wants it: 0x20-0x7e but '%' stay. */
 void status_append_message(Text *text, const char *message);
 
+/* The text of a grpc-message; free(). Never NULL. */
+char *status_decode_message(const char *value, size_t length);
+
 /* What our own errors say beside the sentence. */
 typedef struct StatusDetails {
     const char *reason;          /* ErrorInfo.reason, UPPER_SNAKE */

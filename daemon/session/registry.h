@@ -42,6 +42,7 @@ struct Session {
     char user_id[SESSION_USER_SIZE];
     char session_id[SESSION_ID_SIZE];
     char server_side_session_id[SESSION_ID_SIZE]; /* empty: not known yet */
+    char upstream_id[SESSION_ID_SIZE];            /* at the server, where that is another one; else empty */
     char name[SESSION_NAME_SIZE];                 /* of the named session that it shares; empty: none */
     bool is_clone;                         /* made by CloneSession out of a named one: a session of its own */
     char cluster_id[SESSION_CLUSTER_SIZE]; /* that its client has chosen; empty: the profile's */

@@ -191,18 +191,16 @@ def growth(daemon, limit):
 class Daemon(Child):
     """sparkbouncer with a configuration of its own, ready."""
 
-    def __init__(self, path, folder, sections, limit=WAIT_S):
+    def __init__(self, path, folder, sections, limit=WAIT_S, environ=None):
         self.folder = tempfile.mkdtemp(prefix="daemon-", dir=folder)
         self.config = os.path.join(self.folder, "config.ini")
-        with open(self.config, "w", encoding="utf-8") as file:
-            for section, keys in sections.items():
-                file.write(f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()) + "\n")
-        os.chmod(self.config, 0o600)
+        self.write_config(sections)
         env = {"HOME": self.folder, "XDG_RUNTIME_DIR": self.folder, "XDG_CONFIG_HOME": self.folder,
                "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}
         for name, value in os.environ.items():
             if name.endswith("SAN_OPTIONS"):
                 env[name] = value
+        env.update(environ or {})
         with open(path, "rb") as file:
             self.is_sanitized = b"__asan_init" in file.read()
         super().__init__([path, "run", "--config", self.config], env, os.path.join(self.folder, "stderr"))
@@ -212,6 +210,14 @@ class Daemon(Child):
             self.kill()
             raise
         self.targets = [self._target(line) for line in self.lines if line.startswith("listening ")]
+
+    def write_config(self, sections):
+        """Replaced whole, as editors do it."""
+        with open(self.config + ".new", "w", encoding="utf-8") as file:
+            for section, keys in sections.items():
+                file.write(f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()) + "\n")
+        os.chmod(self.config + ".new", 0o600)
+        os.replace(self.config + ".new", self.config)
 
     @staticmethod
     def _target(line):

@@ -128,6 +128,14 @@ static const struct {
     {"null", ""},
 };
 
+START_TEST(skew_as_the_daemon_spells_it)
+{
+    give_status("{\"name\":\"dev\",\"credential\":{\"clock_skew_s\":90}}");
+    doctor_check_skew(&doctor);
+    expect(SKEWS[2].expected);
+}
+END_TEST
+
 START_TEST(skews)
 {
     _cleanup_(text_deinit) Text json = TEXT_NULL;
@@ -191,6 +199,7 @@ int main(void)
     tcase_add_test(tests, only_the_named_profile);
     LOOP(tests, clusters, CLUSTERS);
     LOOP(tests, skews, SKEWS);
+    tcase_add_test(tests, skew_as_the_daemon_spells_it);
     LOOP(tests, proxies, PROXIES);
     LOOP(tests, versions, VERSIONS);
     suite_add_tcase(suite, tests);

@@ -62,6 +62,15 @@ START_TEST(what_is_no_databricks)
 }
 END_TEST
 
+START_TEST(as_the_daemon_spells_it)
+{
+    expect(
+        "{\"name\":\"dev\",\"host\":\"h\",\"cluster_id\":\"c\",\"credential\":{\"auth_type\":\"azure-cli\","
+        "\"state\":\"waiting\",\"expires_in_s\":null},\"cluster\":{\"state\":\"RUNNING\",\"message\":null}}",
+        "dev  h\n  azure-cli, no token yet\n  cluster c RUNNING\n");
+}
+END_TEST
+
 START_TEST(guests_are_not_shown)
 {
     expect("{\"name\":\"guest-1\",\"is_guest\":true,\"host\":\"h\"}", "");
@@ -88,6 +97,13 @@ static const struct {
      true},
     {"{\"credential\":{\"type\":\"pat\",\"state\":\"ready\"},\"cluster\":{\"id\":null}}", true},
     {"{\"credential\":{\"type\":\"pat\",\"state\":\"refreshing\"}}", true},
+    {"{\"credential\":{\"auth_type\":\"pat\",\"state\":\"waiting\"}}", false},
+    {"{\"credential\":{\"auth_type\":null,\"state\":\"not needed\"}}", true},
+    {"{\"cluster_id\":\"c\",\"credential\":{\"auth_type\":\"pat\",\"state\":\"ready\"},\"cluster\":{"
+     "\"state\":null}}",
+     false},
+    {"{\"cluster_id\":\"c\",\"credential\":{\"auth_type\":\"pat\",\"state\":\"ready\"},\"cluster\":null}",
+     true},
 };
 
 START_TEST(settled)
@@ -106,6 +122,7 @@ int main(void)
     tcase_add_test(tests, a_login_that_does_not);
     tcase_add_test(tests, an_unusable_one);
     tcase_add_test(tests, what_is_no_databricks);
+    tcase_add_test(tests, as_the_daemon_spells_it);
     tcase_add_test(tests, guests_are_not_shown);
     tcase_add_loop_test(tests, settled, 0, (int)(sizeof SETTLED / sizeof SETTLED[0]));
     suite_add_tcase(suite, tests);

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "relay/call.h"
 #include "relay/destination.h"
-#include "session/named_session.h"
 #include "session/orphan.h"
 #include "spark/codec.h"
 
@@ -47,6 +46,13 @@ static void add_headers(HeaderList *headers, const Session *session)
     header_list_add(headers, cluster);
 }
 
+/* As the server knows it. */
+static SessionFields fields_of(const Session *session)
+{
+    return (SessionFields){.session_id = session->upstream_id[0] ? session->upstream_id : session->session_id,
+                           .user_id = session->user_id[0] ? session->user_id : NULL};
+}
+
 static void call_for(Relay *relay, Upstream *upstream, Session *session, MethodId method,
                      const uint8_t *bytes, size_t length)
 {
@@ -60,14 +66,8 @@ static void call_for(Relay *relay, Upstream *upstream, Session *session, MethodI
 static void interrupt(Relay *relay, Upstream *upstream, Operation *operation, const char *address)
 {
     Session *session = operation->session;
-    char named_id[UUID_TEXT_SIZE];
     uint8_t bytes[CODEC_SESSION_REQUEST_SIZE];
-    SessionFields fields = {.session_id = session->session_id,
-                            .user_id = session->user_id[0] ? session->user_id : NULL};
-    if (session->name[0]) {
-        named_session_id(session->user_id, upstream->profile->name, session->name, named_id);
-        fields.session_id = named_id;
-    }
+    SessionFields fields = fields_of(session);
     size_t length = codec_write_interrupt_request(bytes, sizeof bytes, &fields, operation->operation_id);
     if (length == 0)
         return;
@@ -82,8 +82,7 @@ static void interrupt(Relay *relay, Upstream *upstream, Operation *operation, co
 static void release(Relay *relay, Upstream *upstream, Session *session, const char *address)
 {
     uint8_t bytes[CODEC_SESSION_REQUEST_SIZE];
-    SessionFields fields = {.session_id = session->session_id,
-                            .user_id = session->user_id[0] ? session->user_id : NULL};
+    SessionFields fields = fields_of(session);
     size_t length = codec_write_release_session_request(bytes, sizeof bytes, &fields);
     if (length == 0)
         return;

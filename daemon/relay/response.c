@@ -203,22 +203,17 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     return false;
 }
 
-static bool says(const HeaderList *trailers, const char *condition)
-{
-    const Header *message = header_list_find(trailers, "grpc-message");
-    return message && memmem(message->value, message->value_length, condition, strlen(condition));
-}
-
 /* What the server's last word means for what is known of operation and session. */
 static void learn_from_end(Call *call, const HeaderList *trailers)
 {
+    const Header *message = header_list_find(trailers, "grpc-message");
     bool is_whole = call->status == STATUS_OK && !resume_is_possible(&call->resume);
-    bool is_spark_error = call->status == STATUS_INTERNAL && !says(trailers, "INVALID_CURSOR.");
+    bool is_spark_error = call->status == STATUS_INTERNAL && !says(message, "INVALID_CURSOR.");
     if (call->operation && (is_whole || is_spark_error))
         call->operation->is_running = false;
     bool session_is_gone =
         call->status != STATUS_OK && call->session &&
-        (says(trailers, "INVALID_HANDLE.SESSION_CLOSED") || says(trailers, "INVALID_HANDLE.SESSION_CHANGED"));
+        (says(message, "INVALID_HANDLE.SESSION_CLOSED") || says(message, "INVALID_HANDLE.SESSION_CHANGED"));
     if (!session_is_gone)
         return;
     if (call->session->is_clone) /* its id must not come to mean the named session */

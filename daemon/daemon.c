@@ -48,6 +48,7 @@ static void finish(Daemon *daemon)
     daemon->metadata_service = metadata_service_close(daemon->metadata_service);
     daemon->reloader = reloader_close(daemon->reloader);
     daemon->file_watch = file_watch_close(daemon->file_watch);
+    daemon->network_watch = network_watch_close(daemon->network_watch);
     relay_close(&daemon->relay);
     if (daemon->control)
         control_close(daemon->control);
@@ -340,6 +341,11 @@ static int watch_signals(Daemon *daemon)
     return uv_timer_init(&daemon->loop, &daemon->watchdog);
 }
 
+static void on_network_changed(void *context, const char *what)
+{
+    relay_network_changed(&((Daemon *)context)->relay, what);
+}
+
 static int open_everything(Daemon *daemon, const SettingsSource *source)
 {
     ControlHost host = {.status = on_status,
@@ -356,6 +362,8 @@ static int open_everything(Daemon *daemon, const SettingsSource *source)
     daemon->file_watch =
         file_watch_new(&daemon->loop, &daemon->relay.deadlines, &daemon->log, on_files_changed, daemon);
     file_watch_set(daemon->file_watch, daemon->settings->files, daemon->settings->n_files);
+    daemon->network_watch =
+        network_watch_new(&daemon->loop, &daemon->relay.deadlines, on_network_changed, daemon);
     int error = open_listeners(daemon);
     if (error != 0)
         return error;

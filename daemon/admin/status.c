@@ -303,6 +303,7 @@ static json_t *counts_document(const RelayCounts *counts)
     add_count(document, "operations_interrupted", counts->n_interrupted);
     add_count(document, "sessions_released", counts->n_released);
     add_count(document, "sessions_expired", counts->n_expired);
+    add_count(document, "network_changes", counts->n_network_changes);
     add_count(document, "clients", counts->n_clients);
     add_count(document, "bytes_to_clients", counts->bytes_to_clients);
     add_count(document, "bytes_to_servers", counts->bytes_to_servers);

@@ -93,6 +93,28 @@ void relay_log_failure(Relay *relay, const char *format, ...)
     log_write(relay->log, LOG_LEVEL_INFO, "%s", text_string(&sentence));
 }
 
+/* Calls that wait before another attempt make it now, by a later event. */
+static void hurry_calls(Relay *relay)
+{
+    list_for_each(link, &relay->calls)
+    {
+        Call *call = container_of(link, Call, link);
+        if (call->state == CALL_WAITING && call->wait == WAIT_BACKOFF)
+            call_set_deadline(call, clock_now_ns());
+    }
+}
+
+void relay_network_changed(Relay *relay, const char *what)
+{
+    bool matters = false;
+    relay->counts.n_network_changes++;
+    list_for_each(link, &relay->upstreams) matters |=
+        upstream_network_changed(container_of(link, Upstream, link));
+    hurry_calls(relay);
+    log_write(relay->log, matters ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+              "%s; connections are checked and made anew where they must", what);
+}
+
 void relay_check_idle(Relay *relay)
 {
     if (relay->is_draining && relay->on_idle && list_is_empty(&relay->calls) &&

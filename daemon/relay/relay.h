@@ -40,6 +40,7 @@ typedef struct RelayCounts {
     uint64_t n_interrupted;     /* operations that a client left behind */
     uint64_t n_released;        /* sessions likewise */
     uint64_t n_expired;         /* sessions that nobody used for session_idle_timeout */
+    uint64_t n_network_changes;
     uint64_t n_clients;
     uint64_t bytes_to_clients, bytes_to_servers; /* of messages */
 } RelayCounts;
@@ -79,6 +80,8 @@ void relay_drain(Relay *relay);
 void relay_log_failure(Relay *relay, const char *format, ...) _printf_(2, 3);
 /* A session has been used that may have to be forgotten some day. */
 void relay_watch_expiry(Relay *relay);
+/* What holds connecting back was about another network; `what` has happened, part of a sentence. */
+void relay_network_changed(Relay *relay, const char *what);
 /* Calls on_idle when that is due. */
 void relay_check_idle(Relay *relay);
 /* Ends what still runs with UNAVAILABLE and closes every connection, at the next flush. */

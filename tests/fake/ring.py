@@ -26,6 +26,7 @@ import lifecycle_cases  # noqa: F401
 import tls_cases  # noqa: F401
 import reload_cases  # noqa: F401
 import orphan_cases  # noqa: F401
+import network_cases  # noqa: F401
 import metadata_cases  # noqa: F401
 import cli_cases  # noqa: F401
 

@@ -3,8 +3,8 @@
 #
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
-#   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e (can be given more than
-#                               once); scenario runs only when it is named
+#   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e faults (can be given more
+#                               than once)
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
 set -euo pipefail
@@ -12,8 +12,7 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring sdk workspace h2spec e2e)
-ON_DEMAND=(scenario)
+PARTS=(build lint unit ring sdk workspace scenario h2spec e2e faults)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -25,7 +24,7 @@ while [[ $# -gt 0 ]]; do
 done
 [[ ${#WANTED[@]} -gt 0 ]] || WANTED=("${PARTS[@]}")
 for part in "${WANTED[@]}"; do
-    [[ " ${PARTS[*]} ${ON_DEMAND[*]} " == *" $part "* ]] || die "there is no part $part; there are: ${PARTS[*]} ${ON_DEMAND[*]}"
+    [[ " ${PARTS[*]} " == *" $part "* ]] || die "there is no part $part; there are: ${PARTS[*]}"
 done
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 
@@ -130,7 +129,7 @@ step "install what is missing"
 ensure_packages "${DAEMON_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${PYTHON_PACKAGES[@]}" || die "cannot build without these packages"
 # Without them only their own part is skipped, which then says so.
 ensure_packages clang-format-14=cmd:clang-format-14 shellcheck=cmd:shellcheck || true
-if wanted ring || wanted workspace || wanted scenario || wanted e2e; then
+if wanted ring || wanted workspace || wanted scenario || wanted e2e || wanted faults; then
     ensure_pyspark || die "no PySpark to test with"
 fi
 if wanted workspace || wanted scenario; then
@@ -157,7 +156,7 @@ if wanted ring; then
     for kind in release asan; do
         daemon=$RELEASE
         [[ $kind == release ]] || daemon=$ASAN
-        run_part "ring-$kind" 420 "$BUILD/venv/bin/python" tests/fake/ring.py --build "$PROGRAMS" --daemon "$daemon"
+        run_part "ring-$kind" 600 "$BUILD/venv/bin/python" tests/fake/ring.py --build "$PROGRAMS" --daemon "$daemon"
         run_part "attack-$kind" 300 "$BUILD/venv/bin/python" tests/fake/attack.py --build "$PROGRAMS" --daemon "$daemon"
     done
 fi
@@ -176,6 +175,9 @@ if wanted h2spec; then
 fi
 if wanted e2e; then
     run_part e2e 900 tests/e2e/e2e.sh --daemon "$RELEASE"
+fi
+if wanted faults; then
+    run_part faults 600 tests/e2e/faults.sh --daemon "$RELEASE" --programs "$PROGRAMS"
 fi
 
 say

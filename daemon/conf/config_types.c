@@ -80,9 +80,15 @@ static int store_duration(void *target, const ConfigKey *key, const char *text, 
 static int store_duration_or_no(void *target, const ConfigKey *key, const char *text, Environment environment,
                                 Text *complaint)
 {
-    if (strcmp(text, "no") != 0)
-        return store_duration(target, key, text, environment, complaint);
-    *(uint64_t *)field(target, key) = 0;
+    uint64_t ms = 0;
+    (void)environment;
+    if (strcmp(text, "no") != 0 && value_parse_duration(text, &ms, complaint) < 0) {
+        text_append(complaint, ", or no");
+        return -EINVAL;
+    }
+    if (strcmp(text, "no") != 0 && check_range(key, ms, complaint) < 0)
+        return -EINVAL;
+    *(uint64_t *)field(target, key) = ms;
     return 0;
 }
 

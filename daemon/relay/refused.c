@@ -35,6 +35,14 @@ void call_fail_without_credential(Call *call)
     refresher_facts(upstream->refresher, &facts);
     if (!facts.needs_person)
         details.retry_after_ms = NO_CREDENTIAL_RETRY_MS;
+    if (facts.state == REFRESHER_MINTING && !facts.problem) {
+        call_fail(call, STATUS_UNAVAILABLE, &details,
+                  "sparkbouncer: profile %s: %s has not given a token within %" PRIu64
+                  " s (credential_timeout); see: sparkbouncer doctor -p %s",
+                  upstream->profile->name, auth_type_name(facts.type),
+                  upstream->profile->credential_timeout_ms / 1000, upstream->profile->name);
+        return;
+    }
     call_fail(call, facts.needs_person ? STATUS_UNAUTHENTICATED : STATUS_UNAVAILABLE, &details,
               "sparkbouncer: %s", refresher_problem(upstream->refresher));
 }
@@ -93,6 +101,15 @@ static void keep_words(Call *call, const char *message, size_t length)
     call->refusal_words = message ? status_decode_message(message, length) : NULL;
 }
 
+/* A page with 401 or 403 in the middle of results comes from something in between, as the token was good a
+ * moment ago; when there is no other one, only trying again can help. */
+static bool is_page_to_sit_out(const Call *call, unsigned http_status)
+{
+    const AuthSettings *auth = &call->upstream->profile->auth;
+    bool is_static = auth->n_chain == 0 || (auth->n_chain == 1 && auth->chain[0] == AUTH_PAT);
+    return http_status != 200 && is_static && call->resume.has_delivered;
+}
+
 bool call_refused(Call *call, unsigned http_status, const char *message, size_t length)
 {
     Upstream *upstream = call->upstream;
@@ -102,7 +119,7 @@ bool call_refused(Call *call, unsigned http_status, const char *message, size_t 
         return false;
     if (call->refusal != REFUSAL_TOKEN && !call->client)
         return false; /* a call of our own: no reason to ask for a cluster, let alone to start one */
-    if (call->refusal != REFUSAL_TOKEN && call->resume.has_delivered)
+    if (call->refusal == REFUSAL_TOKEN ? is_page_to_sit_out(call, http_status) : call->resume.has_delivered)
         return false; /* results were coming: they are asked for again */
     if (call->refusal == REFUSAL_TOKEN && tries_another_credential(call))
         return true;

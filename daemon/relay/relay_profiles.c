@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "relay/orphans.h"
 #include "relay/relay.h"
 
 #define GUEST_PREFIX      "guest-"
@@ -153,14 +154,18 @@ static void set_profile(Relay *relay, const ChangedProfile *changed, Settings *n
         upstream_connect(upstream);
 }
 
-/* Another server knows the sessions of a changed profile by other ids of its own. */
+/* Another server knows the sessions of a changed profile by other ids of its own, and runs none of their
+ * operations. */
 static void forget_server_side_ids(Relay *relay, const Destination *destination)
 {
     list_for_each(link, &relay->registry.sessions)
     {
         Session *session = container_of(link, Session, link);
-        if (session->target == destination)
-            session->server_side_session_id[0] = '\0';
+        if (session->target != destination)
+            continue;
+        session->server_side_session_id[0] = '\0';
+        orphans_session_used(session); /* what it runs may be elsewhere: it is not to be looked for here */
+        list_for_each(other, &session->operations) container_of(other, Operation, link)->is_running = false;
     }
 }
 

@@ -183,6 +183,24 @@ class Recorder(Child):
         return self.wait_event(event, lambda e: ["x-case", case] in e["metadata"], limit)
 
 
+class FaultRelay(Recorder):
+    """What lies before an upstream and fails as it is told (fault_relay.c)."""
+
+    def command(self, text):
+        """-> the faults so far."""
+        since = self.mark()
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+        answer = self.wait_for(lambda e: isinstance(e, dict) and e.get("command") == text, f"answer to {text!r}",
+                               since=since)
+        expect(answer["event"] == "done", f"the relay does not understand {text!r}")
+        return answer["faults"]
+
+    def plan(self, *plans):
+        for text in plans:
+            self.command("plan " + text)
+
+
 def growth(daemon, limit):
     """How much more memory the daemon may take: AddressSanitizer keeps what is freed, and pads the rest."""
     return limit * (4 if daemon.is_sanitized else 1)
@@ -340,8 +358,10 @@ class Scene:
         self.things.append(thing)
         return thing
 
-    def fake(self, *options, token=None, port=0):
-        arguments = [self.ring.program("fake-server"), "--port", str(port), "--record", "-", *options]
+    def fake(self, *options, token=None, port=0, record=True):
+        arguments = [self.ring.program("fake-server"), "--port", str(port), *options]
+        if record:
+            arguments += ["--record", "-"]
         if token:
             arguments += ["--token", token]
         return self._keep(Recorder(arguments, self.ring.folder))
@@ -349,6 +369,10 @@ class Scene:
     def raw(self, *options, port=0):
         return self._keep(Recorder([self.ring.program("raw-server"), "--port", str(port), *options],
                                    self.ring.folder))
+
+    def relay(self, upstream):
+        return self._keep(FaultRelay([self.ring.program("fault-relay"), "--to", str(upstream.port)],
+                                     self.ring.folder))
 
     def daemon(self, upstream, main=None, others=None, **profile):
         """A daemon whose default profile `p` leads to `upstream`: a fake end, or an address."""

@@ -102,6 +102,24 @@ START_TEST(starting_clusters_is_opt_in)
 }
 END_TEST
 
+START_TEST(what_is_found_out_about_dead_peers)
+{
+    Input input = {
+        .config = "[sparkbouncer]\norphan_grace = no\nsession_idle_timeout = 2h\n"
+                  "[profile a]\nhost = https://a\ntoken = t\n"
+                  "[profile b]\nhost = https://b\ntoken = t\nkeepalive = no\nhttp2_ping = 5m\n"
+                  "[profile c]\nhost = https://c\ntoken = t\nhttp2_ping = 30s\nhttp2_ping_force = yes\n"};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    ck_assert_uint_eq(settings->orphan_grace_ms, 0);
+    ck_assert_uint_eq(settings->session_idle_timeout_ms, 2 * 3600 * 1000);
+    ck_assert_uint_eq(settings_find_profile(settings, "a")->keepalive_ms, 60 * 1000);
+    ck_assert_uint_eq(settings_find_profile(settings, "a")->http2_ping_ms, 0);
+    ck_assert_uint_eq(settings_find_profile(settings, "b")->keepalive_ms, 0);
+    ck_assert_uint_eq(settings_find_profile(settings, "b")->http2_ping_ms, 5 * 60 * 1000);
+    ck_assert_uint_eq(settings_find_profile(settings, "c")->http2_ping_ms, 30 * 1000);
+}
+END_TEST
+
 START_TEST(same_host_keeps_token)
 {
     Input input = {.config = "[profile dev]\nhost = https://h.example:443\n",
@@ -393,6 +411,7 @@ int main(void)
     tcase_add_test(tests, remote_when_allowed);
     tcase_add_test(tests, merged_profile);
     tcase_add_test(tests, starting_clusters_is_opt_in);
+    tcase_add_test(tests, what_is_found_out_about_dead_peers);
     tcase_add_test(tests, same_host_keeps_token);
     tcase_add_test(tests, moved_host_with_token);
     tcase_add_loop_test(tests, upstreams, 0, LENGTH(UPSTREAMS));

@@ -112,6 +112,13 @@ static const struct {
     {{PROFILE("connections = 65")}, INI ":3: connections = 65: must be between 1 and 64"},
     {{PROFILE("connections = 8\nmax_connections = 4")},
      INI ":4: max_connections = 4: must not be below connections = 8"},
+    {{PROFILE("http2_ping = 1m")},
+     INI ":3: http2_ping = 1m: Spark servers close connections that ping more often than every 5m; write 5m "
+         "or more, or http2_ping_force = yes if yours does not"},
+    {{PROFILE("keepalive = off")},
+     INI ":3: keepalive = off: write a duration such as 20s, 500ms or 4m30s, or no"},
+    {{PROFILE("keepalive = 10ms")}, INI ":3: keepalive = 10ms: must be between 1s and 1h"},
+    {{DAEMON("orphan_grace = 1ms")}, INI ":2: orphan_grace = 1ms: must be between 100ms and 24h"},
     {{PROFILE("connect_timeout = 1ms")}, INI ":3: connect_timeout = 1ms: must be between 100ms and 10m"},
     {{PROFILE("ca_file = @/no.pem")},
      INI ":3: ca_file = @/no.pem: cannot be read: No such file or directory"},

@@ -17,6 +17,7 @@
 #include "conf/settings_change.h"
 #include "http2/http2.h"
 #include "relay/destination.h"
+#include "relay/fallback.h"
 #include "relay/upstream.h"
 #include "session/registry.h"
 
@@ -52,6 +53,7 @@ typedef struct Relay {
     Destinations destinations;
     unsigned n_guests;
     Deadline sweep; /* of guests that nobody uses; set while there are any */
+    Fallback fallback;
     List upstreams; /* all there are, the retired ones too */
     List clients;
     List calls;
@@ -81,6 +83,10 @@ void relay_close(Relay *relay);
 void relay_deinit(Relay *relay);
 
 /* ---- in relay_profiles.c: which profiles there are */
+
+/* One more that leads to `profile` of `settings`; the reference is the caller's. NULL, with a sentence. */
+Upstream *relay_add_upstream(Relay *relay, Settings *settings, const ProfileSettings *profile, char *reason,
+                             size_t reason_size);
 
 /* For a further attempt at a call whose upstream is retired: the one that has taken its place, if that leads
  * to the same server, else the same. Takes the reference and gives one. */

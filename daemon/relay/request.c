@@ -117,16 +117,15 @@ static const char *wished_profile(const Call *call, char *name, size_t size)
 }
 
 /* Adds the session, once it is known where it is: a call that cannot be routed leaves no trace. */
-static void use_session(Call *call)
+static void use_session(Call *call, const Destination *destination)
 {
     const Envelope *envelope = &call->request.envelope;
     const char *session_id = envelope_text(envelope, ENVELOPE_SESSION_ID);
     const char *user_id = envelope_text(envelope, ENVELOPE_USER_ID);
     if (!session_id)
         return;
-    Session *session =
-        registry_use(&call->relay->registry, client_owner(call->client), user_id ? user_id : "", session_id,
-                     call->upstream->destination, call->started_ns);
+    Session *session = registry_use(&call->relay->registry, client_owner(call->client),
+                                    user_id ? user_id : "", session_id, destination, call->started_ns);
     if (session)
         call->session = session_ref(session);
 }
@@ -144,7 +143,9 @@ static const char *profile_of_session(const Call *call)
     return destination ? destination->name : NULL;
 }
 
-static bool choose_upstream(Call *call)
+/* What the call belongs to; NULL: it has been answered. Its upstream is set, or NULL if the local Spark
+ * server may take the place of one that is not usable. */
+static const Destination *choose_destination(Call *call)
 {
     char wish[PROFILE_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
     RouteFacts facts = {
@@ -163,13 +164,13 @@ static bool choose_upstream(Call *call)
                   "sparkbouncer: this call names no profile and there is no default one; add ;x-profile=NAME "
                   "to the "
                   "sc:// URL, or set profile in config.ini");
-        return false;
+        return NULL;
     case ROUTE_FORBIDDEN:
         call_fail(call, STATUS_PERMISSION_DENIED, &(StatusDetails){.reason = "PROFILE_IS_FIXED"},
                   "sparkbouncer: this address serves profile %s only, not %s; use another address, or drop "
                   "x-profile",
                   facts.listener_profile, relay_profile_label(facts.header_profile, label));
-        return false;
+        return NULL;
     }
     Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
     call->upstream = upstream ? upstream_ref(upstream) : NULL;
@@ -179,10 +180,16 @@ static bool choose_upstream(Call *call)
     else if (!call->upstream && is_unknown)
         call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"},
                   "sparkbouncer: there is no profile %s; see 'sparkbouncer check' for those there are", name);
-    else if (!call->upstream)
-        call_fail(call, STATUS_FAILED_PRECONDITION, &(StatusDetails){.reason = "PROFILE_UNUSABLE"},
-                  "sparkbouncer: %s", problem);
-    return call->upstream != NULL;
+    if (is_unknown)
+        return NULL;
+    const Destination *destination =
+        upstream ? upstream->destination : destinations_find(&call->relay->destinations, name);
+    const ProfileSettings *profile = destination->profile;
+    if (upstream || profile->is_local || profile->fallback == FALLBACK_LOCAL)
+        return destination;
+    call_fail(call, STATUS_FAILED_PRECONDITION, &(StatusDetails){.reason = "PROFILE_UNUSABLE"},
+              "sparkbouncer: %s", problem);
+    return NULL;
 }
 
 /* The newest call that brings an operation's results takes over from an older one, which then no longer
@@ -230,10 +237,11 @@ static void register_operation(Call *call)
 
 static void route(Call *call)
 {
-    if (!choose_upstream(call))
+    const Destination *destination = choose_destination(call);
+    if (!destination)
         return;
-    use_session(call);
-    if (named_call_begin(call))
+    use_session(call, destination);
+    if (named_call_begin(call, destination->profile) || !fallback_route(call, destination))
         return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
         return;

@@ -89,6 +89,7 @@ void response_headers_received(Call *call, bool end)
         return; /* a status alone, or nothing: response_ended() sees to it */
     if (!resume_is_possible(&call->resume))
         call_forget_request(call); /* it is being answered: never sent again */
+    fallback_answered(call);
     if (call->response_started)
         return; /* the client's stream goes on */
     call->response_started = true;
@@ -234,6 +235,8 @@ void response_ended(Call *call)
     }
     if (recover_from_status(call, last))
         return;
+    if (call->status != STATUS_UNAVAILABLE)
+        fallback_answered(call);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)

@@ -198,7 +198,7 @@ static void on_open(Connection *connection)
     deadline_clear(upstream->deadlines, &upstream->retry);
     backoff_reset(&upstream->backoff);
     upstream->last_error[0] = '\0';
-    upstream->last_error_is_final = false;
+    upstream->last_error_is_final = upstream->is_given_up = false;
     upstream->n_open++;
     if (pooled->addresses)
         uv_freeaddrinfo(pooled->addresses);

@@ -101,7 +101,8 @@ static bool is_bound(const Settings *settings, const char *name)
     return false;
 }
 
-/* ~/.databrickscfg may hold profiles that are not for us; one that we were told to use must work. */
+/* ~/.databrickscfg may hold profiles that are not for us; one that we were told to use must work, or have
+ * something to fall back to. */
 static void check_profiles(Loader *loader)
 {
     const Settings *settings = loader->settings;
@@ -110,8 +111,12 @@ static void check_profiles(Loader *loader)
         bool is_default = settings->default_profile && strcmp(settings->default_profile, profile->name) == 0;
         if (!profile->problem)
             continue;
-        if ((is_default && loader->choice_is_named) || is_bound(settings, profile->name) ||
-            config_find_profile(loader->config, profile->name))
+        if (profile->fallback == FALLBACK_LOCAL)
+            problems_add_warning(loader->problems,
+                                 "%s (fallback = local: new sessions get a local Spark server)",
+                                 profile->problem);
+        else if ((is_default && loader->choice_is_named) || is_bound(settings, profile->name) ||
+                 config_find_profile(loader->config, profile->name))
             problems_add_error(loader->problems, "%s", profile->problem);
         else if (is_default)
             problems_add_warning(loader->problems, "%s", profile->problem);

@@ -145,33 +145,10 @@ static const char *profile_of_session(const Call *call)
 
 /* What the call belongs to; NULL: it has been answered. Its upstream is set, or NULL if the local Spark
  * server may take the place of one that is not usable. */
-static const Destination *choose_destination(Call *call)
+static const Destination *find_destination(Call *call, const char *name)
 {
-    char wish[PROFILE_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
-    RouteFacts facts = {
-        .listener_profile = call->client->profile,
-        .header_profile = wished_profile(call, wish, sizeof wish),
-        .default_profile = call->relay->settings->default_profile,
-    };
-    if (!facts.listener_profile && !facts.header_profile)
-        facts.session_profile = profile_of_session(call);
-    const char *name, *problem;
+    const char *problem;
     bool is_unknown;
-    switch (route_choose(&facts, &name)) {
-    case ROUTE_OK: break;
-    case ROUTE_NONE:
-        call_fail(call, STATUS_FAILED_PRECONDITION, &(StatusDetails){.reason = "NO_PROFILE"},
-                  "sparkbouncer: this call names no profile and there is no default one; add ;x-profile=NAME "
-                  "to the "
-                  "sc:// URL, or set profile in config.ini");
-        return NULL;
-    case ROUTE_FORBIDDEN:
-        call_fail(call, STATUS_PERMISSION_DENIED, &(StatusDetails){.reason = "PROFILE_IS_FIXED"},
-                  "sparkbouncer: this address serves profile %s only, not %s; use another address, or drop "
-                  "x-profile",
-                  facts.listener_profile, relay_profile_label(facts.header_profile, label));
-        return NULL;
-    }
     Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
     call->upstream = upstream ? upstream_ref(upstream) : NULL;
     if (!call->upstream && is_unknown && problem)
@@ -190,6 +167,36 @@ static const Destination *choose_destination(Call *call)
     call_fail(call, STATUS_FAILED_PRECONDITION, &(StatusDetails){.reason = "PROFILE_UNUSABLE"},
               "sparkbouncer: %s", problem);
     return NULL;
+}
+
+/* The same, by what the call and its client say. */
+static const Destination *choose_destination(Call *call)
+{
+    char wish[PROFILE_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
+    RouteFacts facts = {
+        .listener_profile = call->client->profile,
+        .header_profile = wished_profile(call, wish, sizeof wish),
+        .default_profile = call->relay->settings->default_profile,
+    };
+    if (!facts.listener_profile && !facts.header_profile)
+        facts.session_profile = profile_of_session(call);
+    const char *name;
+    switch (route_choose(&facts, &name)) {
+    case ROUTE_OK: break;
+    case ROUTE_NONE:
+        call_fail(call, STATUS_FAILED_PRECONDITION, &(StatusDetails){.reason = "NO_PROFILE"},
+                  "sparkbouncer: this call names no profile and there is no default one; add ;x-profile=NAME "
+                  "to the "
+                  "sc:// URL, or set profile in config.ini");
+        return NULL;
+    case ROUTE_FORBIDDEN:
+        call_fail(call, STATUS_PERMISSION_DENIED, &(StatusDetails){.reason = "PROFILE_IS_FIXED"},
+                  "sparkbouncer: this address serves profile %s only, not %s; use another address, or drop "
+                  "x-profile",
+                  facts.listener_profile, relay_profile_label(facts.header_profile, label));
+        return NULL;
+    }
+    return find_destination(call, name);
 }
 
 /* The newest call that brings an operation's results takes over from an older one, which then no longer

@@ -264,7 +264,7 @@ def busy(scene):
     local = Local(scene)
     front = daemon(scene, "local", local, main={"local_idle_timeout": "200ms"})
     client = scene.client(front)
-    result = client.call(SPARK + "Config", field(1, SESSION.format(17)) + USER, "wait=1500")
+    result = client.call(SPARK + "Config", field(1, SESSION.format(17)) + USER, "first_delay_ms=1500")
     expect_ok(result)
     expect_equal(len(local.pids()), 1, "servers started")
 

@@ -183,8 +183,10 @@ static void append_local_spark(Text *text, const json_t *document)
         text_printf(text, " at 127.0.0.1:%" PRIu64, count_of(local, "port"));
     if (count_of(local, "pid") != 0)
         text_printf(text, " (pid %" PRIu64 ")", count_of(local, "pid"));
-    text_printf(text, ", sessions: %" PRIu64 ", calls that wait for it: %" PRIu64 "\n",
-                count_of(local, "sessions"), count_of(local, "waiting_calls"));
+    text_printf(text, ", %" PRIu64 " sessions", count_of(local, "sessions"));
+    if (count_of(local, "waiting_calls") != 0)
+        text_printf(text, ", %" PRIu64 " calls wait", count_of(local, "waiting_calls"));
+    text_append(text, "\n");
     if (problem)
         table_append_wrapped(text, problem, "  ");
 }

@@ -39,6 +39,8 @@ static void apply_key(Loader *loader, const ConfigKey *key)
         (void)loader_apply(loader, key, &given, loader->settings); /* else it is in the problems */
     else if (strcmp(key->name, "control_socket") == 0)
         loader->settings->control_socket = path_default_control_socket(loader->source->environment);
+    if (key->type->is_secret && given.text)
+        text_append(&effective, "set");
     append_effective(loader, key, &effective);
     origins_add(loader->settings->origins, NULL, key->name,
                 effective.length ? text_string(&effective) : given.text,

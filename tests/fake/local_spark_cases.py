@@ -231,17 +231,6 @@ def fails(scene):
     expect("no Java here" in document["problem"], f"problem: {document['problem']}")
 
 
-@proxied("local: nothing to start is told with what to do")
-def not_found(scene):
-    front = scene.daemon("local")
-    result = config(scene.client(front), 14)
-    if result.code == "OK":
-        return  # there is one on this machine
-    expect_equal(result.code, "FAILED_PRECONDITION", "status")
-    expect("local" in result.details and ("SPARK_HOME" in result.details or "exit code" in result.details),
-           f"details: {result.details}")
-
-
 @proxied("local: it stops when nobody uses it, its sessions are told, new ones start another")
 def idle(scene):
     local = Local(scene)
@@ -297,7 +286,7 @@ def ends_with_daemon(scene):
             folder = file.read().strip()
         expect_equal(os.stat(folder).st_mode & 0o777, 0o700, "mode of its folder")
         front.signal(number)
-        front.wait_exit()
+        expect_equal(front.wait_exit(), 0 if number == signal.SIGTERM else -number, "exit code")
         gone(local.pids()[0])
         gone(child)
         for _ in range(400):
@@ -305,6 +294,34 @@ def ends_with_daemon(scene):
                 break
             threading.Event().wait(0.02)
         expect(not os.path.exists(folder), "its folder is left")
+
+
+@proxied("local: the daemon stops also while the server starts, and says so to those who wait")
+def stops_while_it_starts(scene):
+    local = Local(scene, before="sleep 60")
+    front = daemon(scene, "local", local, main={"drain_timeout": "0"})
+    waiting = scene.client(front).start(SPARK + "Config", field(1, SESSION.format(25)) + USER)
+    logged(front, "starting a local Spark server")
+    front.signal(signal.SIGTERM)
+    expect_equal(waiting.finish().code, "UNAVAILABLE", "status of the call that waited")
+    expect_equal(front.wait_exit(), 0, "exit code")
+
+
+@proxied("local: a client that joins a named session goes where that is")
+def named(scene):
+    local = Local(scene)
+    server = scene.fake(token=TOKEN)
+    front = daemon(scene, server, local, fallback="local")
+    client = scene.client(front)
+    etl, other = [("x-session", "etl")], [("x-session", "other")]
+    expect_ok(config(client, 26, metadata=etl))
+    server.kill()
+    expect_equal(config(client, 27, metadata=etl).code, "UNAVAILABLE", "who joins a session of the server")
+    first, second = config(client, 28, metadata=other), config(client, 29, metadata=other)
+    expect_ok(first)
+    expect_ok(second)
+    ids = {e["first"] for e in local.events()}
+    expect_equal(len(ids), 1, "sessions at the local server")
 
 
 @proxied("local: its token is random, nobody's without it, and in no log")

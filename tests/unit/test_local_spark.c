@@ -131,6 +131,20 @@ START_TEST(a_program_that_is_not_there)
 }
 END_TEST
 
+START_TEST(no_spark_on_this_machine)
+{
+    ck_assert_int_eq(setenv("PATH", "/nowhere", 1), 0);
+    ck_assert_int_eq(setenv("SPARK_HOME", "/no/spark", 1), 0);
+    (void)unsetenv("PYSPARK_PYTHON");
+    (void)unsetenv("VIRTUAL_ENV");
+    ck_assert(local_spark_start(spark, NULL));
+    run_until(LOCAL_SPARK_FAILED);
+    ck_assert_ptr_nonnull(strstr(facts().problem, "no Spark for a local server is found"));
+    ck_assert_ptr_nonnull(strstr(facts().problem, "SPARK_HOME=/no/spark"));
+    ck_assert_ptr_nonnull(strstr(facts().problem, "pip install"));
+}
+END_TEST
+
 START_TEST(ends_by_itself)
 {
     ck_assert(local_spark_start(spark, LISTENS));
@@ -185,6 +199,7 @@ int main(void)
     tcase_add_test(tests, stops_and_starts_again_at_once);
     tcase_add_test(tests, what_fails_says_why_and_is_not_repeated_at_once);
     tcase_add_test(tests, a_program_that_is_not_there);
+    tcase_add_test(tests, no_spark_on_this_machine);
     tcase_add_test(tests, ends_by_itself);
     tcase_add_test(tests, stopped_before_it_is_ready);
     tcase_add_test(tests, stopped_while_it_is_looked_for);

@@ -60,6 +60,8 @@ static const struct {
     {{.flags = {{"log_level", "loud"}}}, "--log-level loud: write error, warning, info or debug"},
     {{DAEMON("databricks_config_file = @/nowhere")},
      INI ":2: databricks_config_file = @/nowhere: there is no such file"},
+    {{DAEMON("local_spark = run --port 15002")},
+     INI ":2: local_spark: write {port} where the command takes the port to listen on"},
     /* listening */
     {{DAEMON("listen = 0.0.0.0:15002")},
      INI ":2: listen = 0.0.0.0:15002: 0.0.0.0 is not a loopback address, and whoever reaches it uses your "

@@ -198,9 +198,8 @@ static bool go_local(Call *call, const ProfileSettings *profile, const char *why
     if (call->session && call->session->local_run != run) {
         call->session->local_run = run;
         fallback->n_sessions += why != NULL;
-        log_write(relay->log, why ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                  "profile %s: session %s goes to the local Spark server%s%s", profile->name,
-                  call->session->session_id, why ? ": " : "", why ? why : "");
+        relay_log_failure(relay, "profile %s: session %s goes to the local Spark server%s%s", profile->name,
+                          call->session->session_id, why ? ": " : "", why ? why : "");
     }
     return true;
 }
@@ -237,6 +236,17 @@ bool fallback_route(Call *call, const Destination *destination)
     return route_new(call, destination, &facts);
 }
 
+/* Until it is reached again new sessions need not wait in vain, too. */
+static void give_up(Upstream *upstream)
+{
+    if (upstream->n_open > 0 || upstream->is_given_up)
+        return;
+    upstream->is_given_up = true;
+    log_write(upstream->log, LOG_LEVEL_WARNING,
+              "profile %s: new sessions go to a local Spark server, until %s:%u is reached again",
+              upstream->profile->name, upstream->profile->host, upstream->profile->port);
+}
+
 bool fallback_take(Call *call, const char *why)
 {
     Upstream *upstream = call->upstream;
@@ -249,7 +259,7 @@ bool fallback_take(Call *call, const char *why)
     (void)snprintf(reason, sizeof reason, "%s", why);
     call_stop_waiting(call);
     call_end_attempt(call, STREAM_CANCEL);
-    upstream->is_given_up = upstream->n_open == 0;
+    give_up(upstream);
     call->broken_since_ns = 0;
     if (go_local(call, upstream->profile, reason))
         call_dispatch(call);

@@ -72,8 +72,8 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
 void relay_start(Relay *relay);
 /* Lets no new calls in, says so to all clients; on_idle is called, perhaps at once, when none is left. */
 void relay_drain(Relay *relay);
-/* One line about a call that the daemon itself has ended; so many a second at the most, since clients cause
- * them. */
+/* One line about a call that the daemon itself has ended, or led elsewhere; so many a second at the most,
+ * since clients cause them. */
 void relay_log_failure(Relay *relay, const char *format, ...) _printf_(2, 3);
 /* Calls on_idle when that is due. */
 void relay_check_idle(Relay *relay);

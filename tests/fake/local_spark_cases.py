@@ -167,6 +167,7 @@ def comes_back(scene):
         threading.Event().wait(0.05)
     expect(not local.has(result), "new sessions still go to the local server")
     expect(server.of_case("end", result["case"]), "the server has not seen it")
+    logged(front, "is reached again; new sessions go there")
     again = config(client, 7)
     expect_ok(again)
     expect(local.has(again), "the local session has moved")
@@ -213,6 +214,31 @@ def unusable(scene):
     expect_ok(config(client, 11))
     expect_ok(config(client, 11))
     expect_equal(client.call("/some.other.Service/Method", b"").code, "FAILED_PRECONDITION", "without a session")
+
+
+@proxied("local: a profile that gets no credential falls back too")
+def without_credential(scene):
+    local = Local(scene)
+    server = scene.fake(token=TOKEN)
+    front = daemon(scene, f"sc://{server.address}", local, fallback="local", exec="exit 3")
+    result = config(scene.client(front), 30)
+    expect_ok(result)
+    expect(local.has(result), "not at the local server")
+    logged(front, "goes to the local Spark server: .*exec: the command")
+
+
+@proxied("local: so does one whose token is refused, for sessions that have had nothing there")
+def token_refused(scene):
+    local = Local(scene)
+    server = scene.fake(token="another")
+    front = daemon(scene, server, local, fallback="local")
+    client = scene.client(front)
+    result = config(client, 31)
+    expect_ok(result)
+    expect(local.has(result), "not at the local server")
+    plan = client.call(SPARK + "ExecutePlan", field(1, SESSION.format(31)) + USER, shape="us")
+    expect_ok(plan)
+    expect(local.has(plan), "not at the local server")
 
 
 @proxied("local: a command that fails is told in one sentence, with its last line, and not repeated at once")

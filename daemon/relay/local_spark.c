@@ -18,7 +18,7 @@
 #define TOKEN_RANDOM_SIZE  16            /* bytes; twice as many digits */
 #define SEARCH_TIMEOUT_MS  20000
 #define SEARCH_OUTPUT_SIZE 8192
-#define START_TIMEOUT_MS   120000 /* a JVM on a busy machine */
+#define START_TIMEOUT_MS   180000 /* a JVM on a busy machine */
 #define STOP_TIMEOUT_MS    5000   /* from SIGTERM to SIGKILL */
 #define PROBE_PERIOD_MS    100
 #define RETRY_MS           10000 /* after a failure; clients repeat their calls much faster */

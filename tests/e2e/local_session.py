@@ -11,8 +11,7 @@ from pyspark.sql.functions import udf
 def main():
     spark = SparkSession.builder.remote(sys.argv[1]).create()
     count = spark.range(10).count()
-    spark.range(5).createOrReplaceTempView("five")
-    spark.sql("CREATE OR REPLACE TABLE kept AS SELECT id FROM five")
+    spark.range(5).write.mode("overwrite").saveAsTable("kept")
     kept = spark.table("kept").count()
     ids = [row[0] for row in spark.range(3).select(udf(lambda n: n + 1, "long")("id")).collect()]
     if (count, kept, ids) != (10, 5, [1, 2, 3]):

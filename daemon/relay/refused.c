@@ -43,7 +43,7 @@ void call_fail_without_credential(Call *call)
     StatusDetails details = {.reason = "NO_CREDENTIAL", .metadata = metadata};
     RefresherFacts facts;
     refresher_facts(upstream->refresher, &facts);
-    if (fallback_take(call, refresher_problem(upstream->refresher)))
+    if (fallback_take(call, facts.problem ? facts.problem : "no token came within credential_timeout"))
         return;
     if (!facts.needs_person)
         details.retry_after_ms = NO_CREDENTIAL_RETRY_MS;

@@ -51,7 +51,7 @@ static void not_grpc(Call *call)
     if (call_refused(call, http_status, call->page.bytes, call->page.length))
         return;
     (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
-    if (call_recover(call, end, reason))
+    if (call_recover(call, end, reason) || fallback_take(call, reason))
         return;
     if (!header_list_copy_value(&call->to_upstream.received_headers, "content-type", type, sizeof type))
         (void)snprintf(type, sizeof type, "no content type");

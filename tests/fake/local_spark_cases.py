@@ -241,6 +241,15 @@ def token_refused(scene):
     expect(local.has(plan), "not at the local server")
 
 
+@proxied("local: so does one where a page of something in between answers")
+def page(scene):
+    local = Local(scene)
+    front = daemon(scene, scene.raw("--fault", "http=503"), local, fallback="local")
+    result = config(scene.client(front), 32)
+    expect_ok(result)
+    expect(local.has(result), "not at the local server")
+
+
 @proxied("local: a command that fails is told in one sentence, with its last line, and not repeated at once")
 def fails(scene):
     local = Local(scene, before="echo 'Exception: no Java here' >&2\nprintf '\\tat Some.java:1\\n'\nexit 3")

@@ -13,19 +13,24 @@
  * end the daemon has. When that is closed, by us or by our end, it ends the group and removes the folder.
  */
 static const char SCRIPT[] = "exec 2>&1\n"
+                             "trap '' TERM\n"
                              "folder=$(mktemp -d \"${TMPDIR:-/tmp}/sparkbouncer-XXXXXX\") || exit 1\n"
                              "(\n"
-                             "  trap '' TERM INT HUP\n"
+                             "  trap '' INT HUP\n"
                              "  read _ <&3\n"
                              "  kill -TERM 0\n"
                              "  rm -rf \"$folder\"\n"
                              "  kill -KILL 0\n"
                              ") >/dev/null 2>&1 &\n"
+                             "trap - TERM\n"
                              "cd \"$folder\" || exit 1\n"
                              "exec \"$@\" 3<&-\n";
 
+#define FREE_TIMEOUT_MS 3000 /* for the guard's work; somebody may have killed it */
+
 struct Companion {
     uv_process_t process;
+    uv_timer_t timer;
     uv_pipe_t output, guard;
     const CompanionEvents *events;
     void *context;
@@ -54,8 +59,15 @@ static void close_handle(uv_handle_t *handle)
 static void close_all(Companion *companion)
 {
     close_handle((uv_handle_t *)&companion->guard);
+    close_handle((uv_handle_t *)&companion->timer);
     close_handle((uv_handle_t *)&companion->output);
     close_handle((uv_handle_t *)&companion->process);
+}
+
+static void on_free_timer(uv_timer_t *timer)
+{
+    Companion *companion = timer->data;
+    (void)kill(-companion->process.pid, SIGKILL);
 }
 
 Companion *companion_free(Companion *companion)
@@ -67,8 +79,8 @@ Companion *companion_free(Companion *companion)
         close_all(companion);
         return NULL;
     }
-    close_handle((uv_handle_t *)&companion->guard); /* which ends the others of the group */
-    (void)kill(companion->process.pid, SIGKILL);
+    close_handle((uv_handle_t *)&companion->guard);
+    (void)uv_timer_start(&companion->timer, on_free_timer, FREE_TIMEOUT_MS, 0);
     return NULL;
 }
 
@@ -191,10 +203,11 @@ Companion *companion_start(uv_loop_t *loop, const CompanionOptions *options, con
     Companion *companion = mem_new(Companion);
     companion->events = events;
     companion->context = context;
-    companion->n_open_handles = 3;
+    companion->n_open_handles = 4;
+    (void)uv_timer_init(loop, &companion->timer);
     (void)uv_pipe_init(loop, &companion->output, 0);
     (void)uv_pipe_init(loop, &companion->guard, 0);
-    companion->output.data = companion->guard.data = companion;
+    companion->output.data = companion->guard.data = companion->timer.data = companion;
     *ret_error = spawn(companion, loop, options);
     companion->process.data = companion;
     if (*ret_error != 0) {

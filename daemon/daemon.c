@@ -406,6 +406,18 @@ int daemon_new(Daemon **ret_daemon, Settings *settings, const SettingsSource *so
     return 0;
 }
 
+/* What a session of the default profile may meet in place of its server. */
+static const char *local_spark_remark(const ProfileSettings *profile)
+{
+    if (profile && profile->is_local)
+        return " (a local Spark server, started by its first call)";
+    if (profile && profile->problem && profile->fallback == FALLBACK_LOCAL)
+        return " (unusable: new sessions get a local Spark server)";
+    if (profile && profile->fallback == FALLBACK_LOCAL)
+        return " (new sessions get a local Spark server while it cannot be reached)";
+    return "";
+}
+
 static void announce(Daemon *daemon)
 {
     const Settings *settings = daemon->settings;
@@ -415,8 +427,9 @@ static void announce(Daemon *daemon)
         printf("listening %s%s%s\n", listener->url, profile ? "  profile " : "", profile ? profile : "");
     }
     if (settings->default_profile)
-        printf("ready     profile %s is the default; choose another with ;x-profile=NAME\n",
-               settings->default_profile);
+        printf("ready     profile %s is the default%s; choose another with ;x-profile=NAME\n",
+               settings->default_profile,
+               local_spark_remark(settings_find_profile(settings, settings->default_profile)));
     else
         printf("ready     no default profile; choose one with /;x-profile=NAME\n");
     (void)fflush(stdout);

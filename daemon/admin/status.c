@@ -165,6 +165,49 @@ static json_t *cluster_document(const Upstream *upstream)
     return document;
 }
 
+/* What a profile has to do with the local Spark server. */
+static const char *fallback_value(const ProfileSettings *profile)
+{
+    return profile->is_local ? "always" : profile->fallback == FALLBACK_LOCAL ? "local" : NULL;
+}
+
+static const char *profile_state(const Relay *relay, const Destination *destination, const char *problem)
+{
+    if (problem)
+        return "unusable";
+    if (destination->profile->is_local)
+        return local_spark_is_ready(relay->fallback.spark) ? "ready" : "idle";
+    return upstream_state(destination->upstream);
+}
+
+/* Null where nothing of the kind was ever needed. */
+static json_t *local_spark_document(const Relay *relay)
+{
+    LocalSparkFacts facts;
+    const Fallback *fallback = &relay->fallback;
+    uint64_t n_sessions = 0;
+    if (!fallback->spark)
+        return json_null();
+    local_spark_facts(fallback->spark, &facts);
+    unsigned run = local_spark_run(fallback->spark);
+    list_for_each(link, &relay->registry.sessions)
+    {
+        const Session *session = container_of(link, Session, link);
+        n_sessions += run != 0 && session->local_run == run;
+    }
+    json_t *document = json_object();
+    add_text(document, "state", local_spark_state_name(facts.state));
+    add_count(document, "since_s", (clock_now_ns() - facts.since_ns) / NS_PER_S);
+    (void)json_object_set_new(document, "port", facts.port ? json_integer(facts.port) : json_null());
+    (void)json_object_set_new(document, "pid", facts.pid ? json_integer(facts.pid) : json_null());
+    add_text(document, "problem", facts.problem);
+    add_count(document, "sessions", n_sessions);
+    add_count(document, "fallen_back_sessions", fallback->n_sessions);
+    add_count(document, "calls", fallback->upstream ? fallback->upstream->n_calls : 0);
+    add_count(document, "waiting_calls", fallback->waiting.n_entries);
+    return document;
+}
+
 static json_t *profile_document(const Relay *relay, const Destination *destination)
 {
     const ProfileSettings *profile = destination->profile;
@@ -180,8 +223,9 @@ static json_t *profile_document(const Relay *relay, const Destination *destinati
     add_boolean(document, "tls", profile->use_tls);
     add_text(document, "cluster_id", profile->cluster_id);
     (void)json_object_set_new(document, "cluster", cluster_document(upstream));
-    add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
+    add_text(document, "state", profile_state(relay, destination, problem));
     add_text(document, "problem", problem);
+    add_text(document, "fallback", fallback_value(profile));
     add_text(document, "last_error", upstream && upstream->last_error[0] ? upstream->last_error : NULL);
     (void)json_object_set_new(document, "credential", credential_document(upstream));
     add_count(document, "calls", upstream ? upstream->n_calls : 0);
@@ -223,6 +267,7 @@ static json_t *session_document(const Session *session, uint64_t now_ns)
     (void)json_object_set_new(document, "owner_uid",
                               session->owner == SESSION_OWNER_UNKNOWN ? json_null()
                                                                       : json_integer(session->owner));
+    add_boolean(document, "is_local", session->local_run != 0);
     add_count(document, "calls", session->n_calls);
     add_text(document, "name", session->name[0] ? session->name : NULL);
     add_text(document, "state", session_state_name(session_state(session)));
@@ -332,6 +377,7 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
     (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
     add_count(document, "clients", relay->clients.n_entries);
     (void)json_object_set_new(document, "profiles", profiles_document(relay));
+    (void)json_object_set_new(document, "local_spark", local_spark_document(relay));
     add_count(document, "sessions_total", relay->registry.sessions.n_entries);
     (void)json_object_set_new(document, "sessions", sessions_document(&relay->registry, now_ns));
     add_count(document, "calls_total", relay->calls.n_entries);

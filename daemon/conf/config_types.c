@@ -169,6 +169,33 @@ static int store_autostart(void *target, const ConfigKey *key, const char *text,
     return -EINVAL;
 }
 
+static int store_fallback(void *target, const ConfigKey *key, const char *text, Environment environment,
+                          Text *complaint)
+{
+    bool is_local = strcmp(text, "local") == 0;
+    (void)environment;
+    if (!is_local && strcmp(text, "no") != 0) {
+        text_append(complaint, "write no or local");
+        return -EINVAL;
+    }
+    *(FallbackChoice *)field(target, key) = is_local ? FALLBACK_LOCAL : FALLBACK_NO;
+    return 0;
+}
+
+static int store_server_command(void *target, const ConfigKey *key, const char *text, Environment environment,
+                                Text *complaint)
+{
+    char **command = field(target, key);
+    (void)environment;
+    if (!strstr(text, "{port}")) {
+        text_append(complaint, "write {port} where the command takes the port to listen on");
+        return -EINVAL;
+    }
+    free(*command);
+    *command = mem_copy_string(text);
+    return 0;
+}
+
 static int store_path(void *target, const ConfigKey *key, const char *text, Environment environment,
                       Text *complaint)
 {
@@ -255,6 +282,9 @@ const ConfigType CONFIG_LOG_FORMAT = {.name = "auto, text, json or journal", .st
 const ConfigType CONFIG_LOG_CALLS = {.name = "off, info or debug", .store = store_log_calls};
 const ConfigType CONFIG_CLUSTER_CHOICE = {.name = "profile or client", .store = store_cluster_choice};
 const ConfigType CONFIG_AUTOSTART = {.name = "never, ask or yes", .store = store_autostart};
+const ConfigType CONFIG_FALLBACK = {.name = "no or local", .store = store_fallback};
+const ConfigType CONFIG_SERVER_COMMAND = {
+    .name = "command", .is_free = true, .is_secret = true, .store = store_server_command};
 const ConfigType CONFIG_PATH = {.name = "path", .is_free = true, .store = store_path};
 const ConfigType CONFIG_SESSION = {.name = "name", .store = store_session};
 const ConfigType CONFIG_LISTENS = {.name = "addresses", .store = store_listens};

@@ -90,7 +90,9 @@ static void note_destination(const Draft *draft)
     const ProfileSettings *profile = draft->profile;
     _cleanup_(text_deinit) Text address = TEXT_NULL;
     const char *key = draft->destination.given.text && !profile->databricks ? "upstream" : "host";
-    if (profile->host) {
+    if (profile->is_local) {
+        text_append(&address, "local");
+    } else if (profile->host) {
         bool is_ipv6 = strchr(profile->host, ':') != NULL;
         const char *scheme = !profile->databricks ? "sc" : profile->use_tls ? "https" : "http";
         text_printf(&address, is_ipv6 ? "%s://[%s]" : "%s://%s", scheme, profile->host);

@@ -26,8 +26,8 @@ static bool is_same_text(const char *a, const char *b)
 static bool is_same_destination(const ProfileSettings *a, const ProfileSettings *b)
 {
     return is_same_text(a->host, b->host) && a->port == b->port && a->use_tls == b->use_tls &&
-           a->databricks == b->databricks && is_same_text(a->ca_file, b->ca_file) &&
-           is_same_text(a->proxy, b->proxy);
+           a->databricks == b->databricks && a->is_local == b->is_local && a->fallback == b->fallback &&
+           is_same_text(a->ca_file, b->ca_file) && is_same_text(a->proxy, b->proxy);
 }
 
 static bool is_same_cluster(const ProfileSettings *a, const ProfileSettings *b)
@@ -85,6 +85,7 @@ Settings *settings_free(Settings *settings)
     free(settings->default_profile);
     free(settings->control_socket);
     free(settings->metadata_service);
+    free(settings->local_spark);
     origins_free(settings->origins);
     free(settings);
     return NULL;

@@ -11,10 +11,10 @@
 
 /* What the client asks for comes before what the profile says. NULL: none; *ret_length counts without a NUL.
  */
-static const char *wished_name(const Call *call, size_t *ret_length)
+static const char *wished_name(const Call *call, const ProfileSettings *profile, size_t *ret_length)
 {
     const Header *header = header_list_find(&call->from_client.received_headers, "x-session");
-    const char *name = call->upstream->profile->session;
+    const char *name = profile->session;
     *ret_length = header ? header->value_length : name ? strlen(name) : 0;
     return header ? header->value : name;
 }
@@ -27,14 +27,14 @@ static bool refuse_name(Call *call)
     return true;
 }
 
-static void attach(Call *call, const char *name)
+static void attach(Call *call, const ProfileSettings *profile, const char *name)
 {
     const Envelope *envelope = &call->request.envelope;
     const char *user_id = envelope_text(envelope, ENVELOPE_USER_ID);
     Session *session = call->session;
     NamedCall *named = call->named = mem_new(NamedCall);
     strcpy(session->name, name);
-    named_session_id(user_id ? user_id : "", call->upstream->profile->name, name, named->session_id);
+    named_session_id(user_id ? user_id : "", profile->name, name, named->session_id);
     strcpy(session->upstream_id, named->session_id);
     session_patch_init(&named->request, call->method->request, named->session_id);
     session_patch_init(&named->response, call->method->response, session->session_id);
@@ -126,10 +126,10 @@ static bool answer_release(Call *call)
     return true;
 }
 
-bool named_call_begin(Call *call)
+bool named_call_begin(Call *call, const ProfileSettings *profile)
 {
     size_t length;
-    const char *wish = wished_name(call, &length);
+    const char *wish = wished_name(call, profile, &length);
     if (!wish || !call->session || !call->method)
         return false;
     if (!value_is_session_name(wish, length))
@@ -138,7 +138,7 @@ bool named_call_begin(Call *call)
         return false;
     char name[SESSION_NAME_SIZE] = "";
     memcpy(name, wish, length);
-    attach(call, name);
+    attach(call, profile, name);
     patch_held(call);
     switch (call->method->id) {
     case METHOD_EXECUTE_PLAN: add_tag(call); return false;

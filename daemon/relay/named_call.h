@@ -17,9 +17,9 @@ struct NamedCall {
     SessionPatch request, response;
 };
 
-/* A call whose upstream and session have just been found. Does nothing when it names no session; patches what
+/* A call whose profile and session have just been found. Does nothing when it names no session; patches what
  * is held of the request when it does. True: the call has been answered here. */
-bool named_call_begin(Call *call);
+bool named_call_begin(Call *call, const ProfileSettings *profile);
 /* The answer of a CloneSession: the clone is a session of its own, although its client goes on to send the
  * name. */
 void named_call_cloned(Call *call);

@@ -57,6 +57,7 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     list_init(&relay->upstreams);
     relay_init_profiles(relay);
     relay->https = https_new(loop);
+    fallback_init(relay);
     int error = http2_init(&relay->http2, loop, &limits);
     if (error == 0)
         error = deadlines_init(&relay->deadlines, loop);
@@ -146,6 +147,7 @@ void relay_close(Relay *relay)
         upstream->on_unused = NULL;
         upstream_close(upstream);
     }
+    fallback_close(relay);
     relay_forget_profiles(relay);
     relay->https = https_close(relay->https);
     http2_flush(&relay->http2);

@@ -17,6 +17,7 @@
 #include "conf/settings_change.h"
 #include "http2/http2.h"
 #include "relay/destination.h"
+#include "relay/fallback.h"
 #include "relay/upstream.h"
 #include "session/registry.h"
 
@@ -57,7 +58,8 @@ typedef struct Relay {
     unsigned n_guests;
     Deadline sweep;  /* of guests that nobody uses; set while there are any */
     Deadline expiry; /* of sessions; set while there are any that can expire */
-    List upstreams;  /* all there are, the retired ones too */
+    Fallback fallback;
+    List upstreams; /* all there are, the retired ones too */
     List clients;
     List calls;
     List spare_calls;
@@ -75,8 +77,8 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
 void relay_start(Relay *relay);
 /* Lets no new calls in, says so to all clients; on_idle is called, perhaps at once, when none is left. */
 void relay_drain(Relay *relay);
-/* One line about a call that the daemon itself has ended; so many a second at the most, since clients cause
- * them. */
+/* One line about a call that the daemon itself has ended, or led elsewhere; so many a second at the most,
+ * since clients cause them. */
 void relay_log_failure(Relay *relay, const char *format, ...) _printf_(2, 3);
 /* A session has been used that may have to be forgotten some day. */
 void relay_watch_expiry(Relay *relay);
@@ -90,6 +92,10 @@ void relay_close(Relay *relay);
 void relay_deinit(Relay *relay);
 
 /* ---- in relay_profiles.c: which profiles there are */
+
+/* One more that leads to `profile` of `settings`; the reference is the caller's. NULL, with a sentence. */
+Upstream *relay_add_upstream(Relay *relay, Settings *settings, const ProfileSettings *profile, char *reason,
+                             size_t reason_size);
 
 /* For a further attempt at a call whose upstream is retired: the one that has taken its place, if that leads
  * to the same server, else the same. Takes the reference and gives one. */

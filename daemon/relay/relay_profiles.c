@@ -17,6 +17,9 @@ static const char GUEST_IS_GONE[] =
     "this guest profile is not known; the daemon forgets them when it restarts and after guest_idle_timeout "
     "without a call; hand host and token over again";
 
+static const char IS_LOCAL[] =
+    "this profile has no server of its own: upstream = local, which is started by its first call";
+
 const char *relay_profile_label(const char *name, char label[RELAY_GUEST_LABEL_SIZE])
 {
     if (strncmp(name, GUEST_PREFIX, strlen(GUEST_PREFIX)) != 0)
@@ -36,24 +39,34 @@ static void on_upstream_unused(Upstream *upstream)
     upstream_free(upstream);
 }
 
+Upstream *relay_add_upstream(Relay *relay, Settings *settings, const ProfileSettings *profile, char *reason,
+                             size_t reason_size)
+{
+    Upstream *upstream = upstream_new(relay->loop, &relay->http2, relay->https, &relay->deadlines, relay->log,
+                                      settings, profile, reason, reason_size);
+    if (!upstream)
+        return NULL;
+    upstream->on_unused = on_upstream_unused;
+    list_append(&relay->upstreams, &upstream->link);
+    return upstream;
+}
+
 static Upstream *upstream_of(Relay *relay, Destination *destination)
 {
+    const ProfileSettings *profile = destination->profile;
     char reason[384];
-    if (destination->upstream || destination->problem)
+    if (destination->upstream || destination->problem || profile->is_local)
         return destination->upstream;
-    if (destination->profile->problem) {
-        destination->problem = mem_copy_string(destination->profile->problem);
+    if (profile->problem) {
+        destination->problem = mem_copy_string(profile->problem);
         return NULL;
     }
-    Upstream *upstream = upstream_new(relay->loop, &relay->http2, relay->https, &relay->deadlines, relay->log,
-                                      destination->settings, destination->profile, reason, sizeof reason);
+    Upstream *upstream = relay_add_upstream(relay, destination->settings, profile, reason, sizeof reason);
     if (!upstream) {
         destination->problem = mem_copy_string(reason);
         return NULL;
     }
-    upstream->on_unused = on_upstream_unused;
     upstream->destination = destination;
-    list_append(&relay->upstreams, &upstream->link);
     destination->upstream = upstream;
     return upstream;
 }
@@ -71,7 +84,7 @@ Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_pro
     if (destination->is_guest)
         destination->used_ns = clock_now_ns();
     Upstream *upstream = upstream_of(relay, destination);
-    *ret_problem = destination->problem;
+    *ret_problem = destination->profile->is_local ? IS_LOCAL : destination->problem;
     return upstream;
 }
 

@@ -51,7 +51,7 @@ static void not_grpc(Call *call)
     if (call_refused(call, http_status, call->page.bytes, call->page.length))
         return;
     (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
-    if (call_recover(call, end, reason))
+    if (call_recover(call, end, reason) || fallback_take(call, reason))
         return;
     if (!header_list_copy_value(&call->to_upstream.received_headers, "content-type", type, sizeof type))
         (void)snprintf(type, sizeof type, "no content type");
@@ -126,6 +126,7 @@ void response_headers_received(Call *call, bool end)
         return; /* a status alone, or nothing: response_ended() sees to it */
     if (!resume_is_possible(&call->resume))
         call_forget_request(call); /* it is being answered: never sent again */
+    fallback_answered(call);
     if (call->response_started)
         return; /* the client's stream goes on */
     call->response_started = true;
@@ -313,6 +314,8 @@ void response_ended(Call *call)
         return;
     credential_accepted(call);
     learn_from_end(call, last);
+    if (call->status != STATUS_UNAVAILABLE)
+        fallback_answered(call);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)

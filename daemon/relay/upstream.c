@@ -201,6 +201,10 @@ static void on_open(Connection *connection)
     backoff_reset(&upstream->backoff);
     upstream->last_error[0] = '\0';
     upstream->last_error_is_final = false;
+    if (upstream->is_given_up)
+        log_write(upstream->log, LOG_LEVEL_INFO, "profile %s: %s:%u is reached again; new sessions go there",
+                  upstream->profile->name, upstream->profile->host, upstream->profile->port);
+    upstream->is_given_up = false;
     upstream->n_open++;
     if (pooled->addresses)
         uv_freeaddrinfo(pooled->addresses);

@@ -77,6 +77,8 @@ struct Upstream {
     char last_error[384];     /* a sentence; empty: none since the last success */
     bool last_error_is_final; /* waiting cannot mend it: a refused certificate */
     bool is_closing;
+    bool is_local;    /* the local Spark server, one run of it */
+    bool is_given_up; /* a call has waited in vain, and nothing has been reached since */
     uint64_t n_calls;
 };
 

@@ -176,6 +176,52 @@ START_TEST(upstreams)
 }
 END_TEST
 
+START_TEST(local_upstream)
+{
+    Input input = {.config =
+                       "[sparkbouncer]\nlocal_spark = run --port {port}\n[profile p]\nupstream = local\n"
+                       "[profile q]\nupstream = sc://h\nfallback = local\n",
+                   .databricks = "[p]\nhost = https://p\ntoken = unused\n",
+                   .flags = {{"profile", "p"}}};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    const ProfileSettings *p = settings_find_profile(settings, "p"),
+                          *q = settings_find_profile(settings, "q");
+    ck_assert(p->is_local && !p->problem && !p->use_tls && p->auth.n_chain == 0);
+    ck_assert_int_eq(p->fallback, FALLBACK_NO);
+    ck_assert(!q->is_local);
+    ck_assert_int_eq(q->fallback, FALLBACK_LOCAL);
+    ck_assert_str_eq(settings->local_spark, "run --port {port}");
+    ck_assert_uint_eq(settings->local_idle_timeout_ms, 600000);
+    _cleanup_(mem_freep) char *text = settings_describe(settings, false);
+    ck_assert_ptr_nonnull(strstr(text, "upstream = local  "));
+    ck_assert_ptr_null(strstr(text, "--port")); /* a command may have a secret in it */
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_a_warning_with_a_fallback)
+{
+    Input input = {.config = "[profile p]\nfallback = local\n", .flags = {{"profile", "p"}}};
+    _cleanup_(settings_freep) Settings *settings = load_good(
+        &input,
+        "warning: profile p: there is no host; put host = https://... into [p] of @/.databrickscfg or "
+        "[profile p] of config.ini (fallback = local: new sessions get a local Spark server)");
+    ck_assert_ptr_nonnull(settings->profiles[0].problem);
+    ck_assert_int_eq(settings->profiles[0].fallback, FALLBACK_LOCAL);
+}
+END_TEST
+
+START_TEST(profile_of_a_local_server)
+{
+    _cleanup_(settings_freep) Settings *settings = settings_new_local("a label", 4711, "sesame");
+    const ProfileSettings *p = &settings->profiles[0];
+    ck_assert_str_eq(p->name, "a label");
+    ck_assert_str_eq(p->host, "127.0.0.1");
+    ck_assert_uint_eq(p->port, 4711);
+    ck_assert(!p->use_tls && !p->is_local && p->fallback == FALLBACK_NO);
+    ck_assert_str_eq(secret_reveal(p->auth.token), "sesame");
+}
+END_TEST
+
 #define TWO "[a]\nhost=https://a\ntoken=t\n[b]\nhost=https://b\ntoken=t\n"
 
 static const struct {
@@ -414,6 +460,9 @@ int main(void)
     tcase_add_test(tests, what_is_found_out_about_dead_peers);
     tcase_add_test(tests, same_host_keeps_token);
     tcase_add_test(tests, moved_host_with_token);
+    tcase_add_test(tests, local_upstream);
+    tcase_add_test(tests, what_is_wrong_is_a_warning_with_a_fallback);
+    tcase_add_test(tests, profile_of_a_local_server);
     tcase_add_loop_test(tests, upstreams, 0, LENGTH(UPSTREAMS));
     tcase_add_loop_test(tests, choices, 0, LENGTH(CHOICES));
     tcase_add_loop_test(tests, environments, 0, LENGTH(ENVIRONMENTS));

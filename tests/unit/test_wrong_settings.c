@@ -60,6 +60,8 @@ static const struct {
     {{.flags = {{"log_level", "loud"}}}, "--log-level loud: write error, warning, info or debug"},
     {{DAEMON("databricks_config_file = @/nowhere")},
      INI ":2: databricks_config_file = @/nowhere: there is no such file"},
+    {{DAEMON("local_spark = run --port 15002")},
+     INI ":2: local_spark: write {port} where the command takes the port to listen on"},
     /* listening */
     {{DAEMON("listen = 0.0.0.0:15002")},
      INI ":2: listen = 0.0.0.0:15002: 0.0.0.0 is not a loopback address, and whoever reaches it uses your "
@@ -90,6 +92,9 @@ static const struct {
      "config.ini"},
     {{.config = "[profile p]\nhost = http://h\ntoken = t\n"},
      INI ":2: host: http:// would send the token unencrypted; write https://"},
+    {{.config = "[profile p]\nupstream = local\ntoken = b\n"},
+     INI ":3: token has no use with upstream = local (" INI ":2); remove one"},
+    {{PROFILE("fallback = yes")}, INI ":3: fallback = yes: write no or local"},
     {{PROFILE("host = https://h")}, INI ":3: host and upstream (" INI ":2) exclude each other; remove one"},
     {{.config = "[profile p]\nupstream = spark:15002\n"}, INI ":2: upstream: write sc://host:port"},
     {{.config = "[profile p]\nupstream = sc://h/;tokn=secret\n"},

@@ -214,8 +214,8 @@ static json_t *on_status(void *context)
     StatusFacts facts = {.state = STATE_NAMES[daemon->state],
                          .started_ns = daemon->started_ns,
                          .addresses = addresses,
-                          .n_addresses = listeners->n_entries,
-                          .metadata_url = metadata_service_url(daemon->metadata_service)};
+                         .n_addresses = listeners->n_entries,
+                         .metadata_url = metadata_service_url(daemon->metadata_service)};
     json_t *document = status_document(&daemon->relay, &facts);
     free(addresses);
     return document;

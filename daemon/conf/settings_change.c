@@ -103,7 +103,8 @@ void settings_keep_fixed(Settings *next, const Settings *current, Problems *prob
     keep_log_format(next, current, problems);
     if (!is_same_text(next->metadata_service, current->metadata_service)) {
         free(next->metadata_service);
-        next->metadata_service = current->metadata_service ? mem_copy_string(current->metadata_service) : NULL;
+        next->metadata_service =
+            current->metadata_service ? mem_copy_string(current->metadata_service) : NULL;
         warn(problems, "metadata_service", "those who use it were told where it is");
     }
     if (strcmp(next->control_socket, current->control_socket) != 0) {

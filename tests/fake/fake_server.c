@@ -19,6 +19,7 @@
 typedef struct Options {
     const char *host, *record, *token, *cluster, *server_session;
     const char *certificate, *key; /* both or none */
+    const char *closed_sessions;
     unsigned port, max_streams;
     uint64_t messages, size;
     bool until_eof;
@@ -27,7 +28,7 @@ typedef struct Options {
 static const char usage[] =
     "usage: fake-server [--host ADDRESS] [--port N] [--tls CERTIFICATE KEY] [--token T] [--cluster C]\n"
     "                   [--record FILE|-] [--messages N] [--size BYTES] [--server-session ID]\n"
-    "                   [--max-concurrent-streams N] [--until-eof]\n"
+    "                   [--max-concurrent-streams N] [--until-eof] [--closed-sessions ID,ID…]\n"
     "Prints `listening PORT`. --until-eof: ends when standard input does.\n";
 
 static const struct option long_options[] = {
@@ -42,6 +43,7 @@ static const struct option long_options[] = {
     {"server-session", required_argument, NULL, 'i'},
     {"max-concurrent-streams", required_argument, NULL, 'n'},
     {"until-eof", no_argument, NULL, 'e'},
+    {"closed-sessions", required_argument, NULL, 'd'},
     {NULL, 0, NULL, 0},
 };
 
@@ -69,6 +71,7 @@ static bool parse_options(Options *options, int argc, char **argv)
         case 'i': options->server_session = optarg; break;
         case 'n': options->max_streams = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'e': options->until_eof = true; break;
+        case 'd': options->closed_sessions = optarg; break;
         default: return false;
         }
     }
@@ -156,6 +159,7 @@ int main(int argc, char **argv)
     server.token = options.token;
     server.cluster = options.cluster;
     server.server_session = options.server_session;
+    server.closed_sessions = options.closed_sessions;
     server.messages = options.messages;
     server.size = options.size;
     int port = start_server(&server, &options);

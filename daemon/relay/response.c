@@ -112,7 +112,7 @@ static void learn_server_session(Call *call)
 static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
 {
     Session *session = call->session;
-    bool is_clone = call->method->id == METHOD_CLONE_SESSION;
+    bool is_clone = call->method && call->method->id == METHOD_CLONE_SESSION;
     bool is_wanted = session && (call->method->response_is_stream || is_clone ||
                                  session->server_side_session_id[0] == '\0');
     if (!is_wanted)

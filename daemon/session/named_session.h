@@ -11,9 +11,10 @@
 #include "base/list.h"
 #include "base/uuid.h"
 
-#define NAMED_SESSION_TAG_SIZE 64  /* with its NUL */
-#define NAMED_SESSIONS_MOVED   256 /* names whose first id is not the one in use; others are found by trying \
-                                    */
+#define NAMED_SESSION_TAG_SIZE 64 /* with its NUL */
+#define NAMED_SESSIONS_MOVED                                                                                 \
+    256 /* names whose first id is not the one in use; others are found by trying                            \
+         */
 
 /* What makes a named session the same. Borrowed. */
 typedef struct NamedSessionKey {

@@ -1,5 +1,8 @@
 """Named sessions: clients that share one server session by its name, each with its own id."""
 
+import json
+import os
+import subprocess
 import uuid
 import zlib
 
@@ -241,3 +244,52 @@ def closed_under_client(scene):
     expect_equal(len(server.events("end")), 1, "calls at the server")
     result = client.call(SPARK + "Config", head(51), metadata=ETL)
     expect_equal((result.code, session_of(server, result["case"])), ("OK", shared_id(generation=1)), "a new client")
+
+
+def command(daemon, *words, code=0):
+    """Standard output and standard error of a subcommand, run beside the daemon."""
+    env = {"HOME": daemon.folder, "XDG_RUNTIME_DIR": daemon.folder, "XDG_CONFIG_HOME": daemon.folder, "PATH": "/usr/bin:/bin",
+           **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}}
+    done = subprocess.run([daemon.argv[0], *words, "--config", daemon.config], env=env, capture_output=True, text=True,
+                          timeout=25, check=False)
+    expect_equal(done.returncode, code, f"{words}: exit code, after {done.stdout!r} {done.stderr!r}")
+    return done.stdout, done.stderr
+
+
+@proxied("sessions: clients that share one are one entry; release ends it at the server, so that its id can come again")
+def sessions_command(scene):
+    server = scene.fake(token=TOKEN)
+    daemon = scene.daemon(server)
+    client = scene.client(daemon)
+    expect_equal(command(daemon, "sessions")[0], "no sessions\n", "before")
+    for number in (60, 61):
+        client.call(SPARK + "Config", head(number), metadata=ETL)
+    client.call(SPARK + "Config", head(62))
+    document = json.loads(command(daemon, "sessions", "--json")[0])
+    expect_equal([(e["name"], e["session_id"], e["user_id"], e["profile"], e["clients"]) for e in document["sessions"]],
+                 [(None, SESSION.format(62), "ann", "p", 1), ("etl", shared_id(), "ann", "p", 2)], "the list")
+    table = command(daemon, "sessions")[0]
+    expect("etl" in table and shared_id() in table, table)
+    expect(shared_id() in command(daemon, "sessions", "release", "etl")[0], "the id is not shown")
+    request = fields(bytes.fromhex(server.wait_event("end", lambda e: e["method"] == SPARK + "ReleaseSession")["first"]))
+    expect_equal((request[1], fields(request[2][0])[1], request[4]), ([shared_id().encode()], [b"ann"], [1]), "the request")
+    expect_equal(dict(server.events("end")[-1]["metadata"])["authorization"], "Bearer " + TOKEN, "its token")
+
+
+@proxied("sessions: a release that cannot be says why")
+def sessions_release_refused(scene):
+    server = scene.fake("--closed-sessions", shared_id(user="eve"), token=TOKEN)
+    daemon = scene.daemon(server, others={"away": {"upstream": "sc://127.0.0.1:1", "connect_timeout": "200ms"}})
+    client = scene.client(daemon)
+    for number, user in ((70, "ann"), (71, "bob")):
+        client.call(SPARK + "Config", head(number, user), metadata=ETL)
+    cases = [(["etl"], 1, "several users have a session etl"), (["ml"], 1, "no client has used session ml"),
+             (["etl", "-p", "q"], 1, "there is no profile q"), (["e t l"], 1, "the name of a session"), ([], 2, "say sessions"),
+             (["etl", "--user", "eve"], 1, "SESSION_CLOSED"), (["etl", "--user", "x", "-p", "away"], 1, "is not released: ")]
+    for words, code, sentence in cases:
+        said = command(daemon, "sessions", "release", *words, code=code)[1]
+        expect(sentence in said and said.count("\n") == 1, said)
+    before = len(server.events("end"))
+    command(daemon, "sessions", "release", "etl", "--user", "bob")
+    event = server.wait_event("end", lambda e: e["id"] > before)
+    expect_equal(text(bytes.fromhex(event["first"]), 1), shared_id(user="bob"), "released")

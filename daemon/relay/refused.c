@@ -93,6 +93,15 @@ static void keep_words(Call *call, const char *message, size_t length)
     call->refusal_words = message ? status_decode_message(message, length) : NULL;
 }
 
+/* A page with 401 or 403 in the middle of results comes from something in between, as the token was good a
+ * moment ago; when there is no other one, only trying again can help. */
+static bool is_page_to_sit_out(const Call *call, unsigned http_status)
+{
+    const AuthSettings *auth = &call->upstream->profile->auth;
+    bool is_static = auth->n_chain == 0 || (auth->n_chain == 1 && auth->chain[0] == AUTH_PAT);
+    return http_status != 200 && is_static && call->resume.has_delivered;
+}
+
 bool call_refused(Call *call, unsigned http_status, const char *message, size_t length)
 {
     Upstream *upstream = call->upstream;
@@ -100,7 +109,7 @@ bool call_refused(Call *call, unsigned http_status, const char *message, size_t 
     call->refusal = refusal_classify(code, message, length, http_status);
     if (call->refusal == REFUSAL_NONE || (call->refusal != REFUSAL_TOKEN && !upstream->cluster))
         return false;
-    if (call->refusal != REFUSAL_TOKEN && call->resume.has_delivered)
+    if (call->refusal == REFUSAL_TOKEN ? is_page_to_sit_out(call, http_status) : call->resume.has_delivered)
         return false; /* results were coming: they are asked for again */
     if (call->refusal == REFUSAL_TOKEN && tries_another_credential(call))
         return true;

@@ -18,7 +18,7 @@ typedef enum AttemptEnd {
     ATTEMPT_NOT_GRPC,      /* an HTTP answer that says what is wrong for good */
     ATTEMPT_NOT_GRPC_NOW,  /* one that speaks of the moment: 408, 429, 5xx */
     ATTEMPT_UNAVAILABLE,   /* gRPC status UNAVAILABLE */
-    ATTEMPT_NO_OPERATION,  /* INVALID_HANDLE.OPERATION_NOT_FOUND to a ReattachExecute of ours */
+    ATTEMPT_NO_OPERATION,  /* the server does not know the operation of a ReattachExecute of ours */
     ATTEMPT_TOKEN_REFUSED, /* the credential was not accepted, and there may be another */
 } AttemptEnd;
 

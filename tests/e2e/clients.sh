@@ -7,14 +7,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 URL=${1:?usage: clients.sh sc://…}
 
-# NAME followed by what pip is to install.
-CLIENTS=(
-    "pyspark-client-4.0 pyspark-client==4.0.* pandas<3 protobuf<7"
-    "pyspark-client-4.1 pyspark-client==4.1.* pandas<3"
-    "pyspark-client-4.2 pyspark-client==4.2.* pandas<3"
-    "pyspark-client-4.3 pyspark-client==4.3.* pandas<3"
-    "pyspark-3.5 pyspark[connect]==3.5.* pandas<2.3 numpy<2 pyarrow<19 setuptools<81 protobuf<6"
-)
+# shellcheck source=tests/e2e/client_versions.sh
+source "$REPO/tests/e2e/client_versions.sh"
 
 # cannot_install LOG: why pip could not, when that is the package's doing and not the network's; else nothing.
 cannot_install() {

@@ -8,12 +8,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 DAEMON=${1:?usage: sdk_config.sh DAEMON [ARGUMENT...]}
 shift
 # The version that the named differences were found with.
-SDK_REQUIREMENTS=("databricks-sdk==0.162.0")
 
 mkdir -p "$BUILD"
-if ! ensure_packages "${PYTHON_PACKAGES[@]}" openssl=cmd:openssl || ! ensure_venv "$BUILD/venv-sdk" "${SDK_REQUIREMENTS[@]}"; then
+if ! ensure_packages "${PYTHON_PACKAGES[@]}" openssl=cmd:openssl || ! ensure_venv "$BUILD/venvs/sdk" "${SDK_REQUIREMENTS[@]}"; then
     skipped "sdk: no databricks-sdk here"
     print_counts
     exit 0
 fi
-exec "$BUILD/venv-sdk/bin/python" "$REPO/tests/e2e/sdk_config.py" --daemon "$DAEMON" "$@"
+exec "$BUILD/venvs/sdk/bin/python" "$REPO/tests/e2e/sdk_config.py" --daemon "$DAEMON" "$@"

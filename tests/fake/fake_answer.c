@@ -99,6 +99,19 @@ void fake_call_finish(FakeCall *call)
     grpc_slice_unref(message);
 }
 
+void fake_call_interrupt(FakeCall *call, int status, const char *message)
+{
+    if (call->status_sent || call->closed)
+        return;
+    timer_stop(&call->server->loop, &call->timer);
+    call->status = status;
+    call->status_message.length = 0;
+    bytes_append(&call->status_message, message, strlen(message));
+    call->interrupted = true;
+    if (!call->writing_now)
+        fake_call_finish(call);
+}
+
 void fake_call_refuse(FakeCall *call, int status, const char *message)
 {
     call->status = status;
@@ -119,7 +132,10 @@ static void make_message(FakeCall *call, Bytes *out, uint64_t index)
     char note[96];
     describe_request(call, note, sizeof(note));
     bool completes = !call->script.no_complete && call->status == 0 && index + 1 == call->n_messages;
-    if (call->script.summary)
+    if (call->describes) {
+        bytes_append(&call->first, "", 1);
+        operations_describe(call->server->operations, (const char *)call->first.data, out);
+    } else if (call->script.summary)
         bytes_append(out, note, strlen(note));
     else if (call->script.gzip) /* something that gzip makes smaller */
         memset(bytes_extend(out, (size_t)call->script.size), 'a' + (int)(index % 26),
@@ -136,12 +152,13 @@ static void make_message(FakeCall *call, Bytes *out, uint64_t index)
 
 static void send_next(FakeCall *call)
 {
-    if (call->next_message >= call->n_messages) {
+    if (call->interrupted || call->next_message >= call->n_messages || fake_call_segment_over(call)) {
         fake_call_finish(call);
         return;
     }
     Bytes message = BYTES_NULL;
-    make_message(call, &message, call->next_message++);
+    make_message(call, &message, call->next_message);
+    fake_call_note_sent(call, call->next_message++, &message);
     grpc_slice slice = grpc_empty_slice();
     if (message.length > 0)
         slice = grpc_slice_new(message.data, message.length, free);
@@ -160,7 +177,7 @@ void fake_call_continue(FakeCall *call)
 {
     if (!call->answering) /* response headers went out ahead */
         return;
-    if (call->script.delay_ms > 0 && call->next_message > 0)
+    if (!call->interrupted && call->script.delay_ms > 0 && call->next_message > 0)
         timer_start(&call->server->loop, &call->timer, call->script.delay_ms, on_timer);
     else
         send_next(call);
@@ -178,10 +195,10 @@ static bool plan_results(FakeCall *call)
             call->script.messages = server->messages;
         if (!call->script.has_size)
             call->script.size = server->size;
-        spark_operation_add(&server->operations, call->request.operation, call->script.messages,
+        spark_operation_add(&server->plans, call->request.operation, call->script.messages,
                             call->script.size);
     } else {
-        const SparkOperation *operation = spark_operation_find(server->operations, call->request.operation);
+        const SparkOperation *operation = spark_operation_find(server->plans, call->request.operation);
         if (!operation)
             return false;
         call->script.messages = operation->messages;
@@ -217,7 +234,12 @@ void fake_call_answer(FakeCall *call)
             fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[INVALID_HANDLE.SESSION_CLOSED] it was closed");
             return;
         }
-        if (call->method->answers_stream && !plan_results(call)) {
+        if (call->server->operations && strcmp(call->method->name, "ReleaseExecute") == 0)
+            operations_release(call->server->operations, &call->request);
+        if (call->method->answers_stream && call->server->operations) {
+            if (!fake_call_attach(call))
+                return;
+        } else if (call->method->answers_stream && !plan_results(call)) {
             fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[INVALID_HANDLE.OPERATION_NOT_FOUND] no such one");
             return;
         }

@@ -154,6 +154,7 @@ static void on_closed(Op *op, bool ok)
     (void)ok;
     FakeCall *call = container_of(op, FakeCall, closing);
     call->closed = true;
+    fake_call_detach(call);
     timer_stop(&call->server->loop, &call->timer);
     timer_stop(&call->server->loop, &call->resume);
     op_ended(call);
@@ -222,6 +223,8 @@ static void accept_call(FakeCall *call)
                        ? NULL
                        : spark_method_find((const char *)GRPC_SLICE_START_PTR(call->details.method),
                                            GRPC_SLICE_LENGTH(call->details.method));
+    call->describes = call->server->operations &&
+                      grpc_slice_str_cmp(call->details.method, "/sparkbouncer.test.Fake/Operations") == 0;
     if (call->script.headers_first)
         fake_call_send_headers(call);
     if (call->script.early)

@@ -8,6 +8,7 @@
 #include <grpc/grpc.h>
 
 #include "loop.h"
+#include "operation.h"
 #include "record.h"
 #include "script.h"
 #include "spark.h"
@@ -21,7 +22,8 @@ typedef struct FakeServer {
     const char *closed_sessions; /* ids that answer SESSION_CLOSED, as a list; NULL: none */
     uint64_t messages, size;     /* what ExecutePlan answers unless told otherwise */
     uint64_t n_calls, n_first_messages;
-    SparkOperation *operations;
+    SparkOperation *plans;
+    Operations *operations; /* kept as a real server does; NULL: reattaching always works */
 } FakeServer;
 
 typedef struct FakeCall {
@@ -52,6 +54,10 @@ typedef struct FakeCall {
     int status;
     Bytes status_message;
     int cancelled;
+    Operation *operation; /* that this call is attached to */
+    uint64_t segment_end; /* the response before which the stream ends */
+    bool interrupted;
+    bool describes; /* answers with what is known of operations */
 } FakeCall;
 
 /* Asks the server for its next call; the object then lives by itself. */
@@ -69,6 +75,18 @@ void fake_call_send(FakeCall *call, grpc_byte_buffer *buffer);
 void fake_call_continue(FakeCall *call);
 void fake_call_finish(FakeCall *call);
 void fake_call_read(FakeCall *call);
+
+/* Ends the call with that status, now or when the message that is leaving has left. */
+void fake_call_interrupt(FakeCall *call, int status, const char *message);
+
+/* fake_operation.c: calls of operations that are kept. */
+/* ExecutePlan and ReattachExecute: where the answer begins. False: the call was refused. */
+bool fake_call_attach(FakeCall *call);
+/* True when the stream ends here, before the operation does. */
+bool fake_call_segment_over(FakeCall *call);
+/* Response `index` is about to leave. */
+void fake_call_note_sent(FakeCall *call, uint64_t index, Bytes *message);
+void fake_call_detach(FakeCall *call);
 
 /* fake_report.c: record lines. */
 void fake_call_report_begin(FakeCall *call);

@@ -155,7 +155,7 @@ def compressed(target):
 @both("status: every code")
 def every_code(target):
     results = []
-    for code in range(1, 17):
+    for code in range(1, 16):  # 16 is about our token, and told in our words: see the faults
         result = target.call(UNKNOWN, b"", f"status={code},message=code%20{code}")
         expect_equal(result["details"], f"code {code}", "message")
         results.append(result)

@@ -21,14 +21,20 @@ typedef struct Options {
     const char *certificate, *key; /* both or none */
     const char *closed_sessions;
     unsigned port, max_streams;
-    uint64_t messages, size;
+    uint64_t messages, size, retained;
+    bool operations;
     bool until_eof;
 } Options;
 
 static const char usage[] =
     "usage: fake-server [--host ADDRESS] [--port N] [--tls CERTIFICATE KEY] [--token T] [--cluster C]\n"
     "                   [--record FILE|-] [--messages N] [--size BYTES] [--server-session ID]\n"
-    "                   [--max-concurrent-streams N] [--until-eof] [--closed-sessions ID,ID…]\n"
+    "                   [--max-concurrent-streams N] [--operations] [--retained BYTES] [--until-eof]\n"
+    "                   [--closed-sessions ID,ID…]\n"
+    "--operations: an operation is executed once, kept and reattached as a Spark server does it, with that "
+    "much of\n"
+    "what was sent kept for sending it again; /sparkbouncer.test.Fake/Operations answers how often that "
+    "was.\n"
     "Prints `listening PORT`. --until-eof: ends when standard input does.\n";
 
 static const struct option long_options[] = {
@@ -42,8 +48,10 @@ static const struct option long_options[] = {
     {"size", required_argument, NULL, 's'},
     {"server-session", required_argument, NULL, 'i'},
     {"max-concurrent-streams", required_argument, NULL, 'n'},
+    {"operations", no_argument, NULL, 'o'},
+    {"retained", required_argument, NULL, 'd'},
     {"until-eof", no_argument, NULL, 'e'},
-    {"closed-sessions", required_argument, NULL, 'd'},
+    {"closed-sessions", required_argument, NULL, 'x'},
     {NULL, 0, NULL, 0},
 };
 
@@ -52,6 +60,7 @@ static bool parse_options(Options *options, int argc, char **argv)
     *options = (Options){.host = "127.0.0.1",
                          .messages = 3,
                          .size = 1000,
+                         .retained = 10 * 1024 * 1024,
                          .server_session = "5e55104e-0000-4000-8000-00000000fa4e"};
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (c) {
@@ -70,8 +79,10 @@ static bool parse_options(Options *options, int argc, char **argv)
         case 's': options->size = strtoull(optarg, NULL, 10); break;
         case 'i': options->server_session = optarg; break;
         case 'n': options->max_streams = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'o': options->operations = true; break;
+        case 'd': options->retained = strtoull(optarg, NULL, 10); break;
         case 'e': options->until_eof = true; break;
-        case 'd': options->closed_sessions = optarg; break;
+        case 'x': options->closed_sessions = optarg; break;
         default: return false;
         }
     }
@@ -162,6 +173,12 @@ int main(int argc, char **argv)
     server.closed_sessions = options.closed_sessions;
     server.messages = options.messages;
     server.size = options.size;
+    if (options.operations) {
+        server.operations = calloc(1, sizeof(*server.operations));
+        if (!server.operations)
+            abort();
+        server.operations->retained = options.retained;
+    }
     int port = start_server(&server, &options);
     if (port <= 0)
         return 1;

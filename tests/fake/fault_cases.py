@@ -43,8 +43,6 @@ FAULTS = {
     "ends without a status": (["--fault", "no-status"], {"UNAVAILABLE", "UNKNOWN"}, ""),
     "answers 503 with a page": (["--fault", "http=503"], {"UNAVAILABLE"}, "503"),
     "answers 502 with a page": (["--fault", "http=502"], {"UNAVAILABLE"}, "502"),
-    "answers 401 with a page": (["--fault", "http=401"], {"UNAUTHENTICATED"}, "401"),
-    "answers 403 with a page": (["--fault", "http=403"], {"PERMISSION_DENIED"}, "403"),
     "answers 404 with a page": (["--fault", "http=404"], {"UNIMPLEMENTED", "UNAVAILABLE"}, "404"),
     "answers 500 with a page": (["--fault", "http=500"], {"UNKNOWN", "UNAVAILABLE"}, "500"),
     "answers 302 with a page": (["--fault", "http=302"], {"UNKNOWN", "UNAVAILABLE"}, "302"),
@@ -68,6 +66,18 @@ def add_fault(name, options, codes, said):
 
 for _name, _fault in FAULTS.items():
     add_fault(_name, *_fault)
+
+# A token that was refused is not shown again: the second call is answered here.
+for _status in ("401", "403"):
+    @proxied(f"fault: upstream answers {_status} with a page")
+    def _(scene, status=_status):
+        raw = scene.raw("--fault", f"http={status}")
+        client = scene.client(scene.daemon(raw, **QUICK))
+        for _ in range(2):
+            result = client.call(UNKNOWN, b"x")
+            expect_equal(result.code, "UNAUTHENTICATED", "status")
+            expect("127.0.0.1" in result.details and "profile p" in result.details, f"said: {result.details!r}")
+        expect_equal(len(raw.settled("call")), 1, "calls that went upstream")
 
 # What goes wrong before any call: the greeting.
 GREETINGS = {

@@ -183,6 +183,24 @@ class Recorder(Child):
         return self.wait_event(event, lambda e: ["x-case", case] in e["metadata"], limit)
 
 
+class FaultRelay(Recorder):
+    """What lies before an upstream and fails as it is told (fault_relay.c)."""
+
+    def command(self, text):
+        """-> the faults so far."""
+        since = self.mark()
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+        answer = self.wait_for(lambda e: isinstance(e, dict) and e.get("command") == text, f"answer to {text!r}",
+                               since=since)
+        expect(answer["event"] == "done", f"the relay does not understand {text!r}")
+        return answer["faults"]
+
+    def plan(self, *plans):
+        for text in plans:
+            self.command("plan " + text)
+
+
 def growth(daemon, limit):
     """How much more memory the daemon may take: AddressSanitizer keeps what is freed, and pads the rest."""
     return limit * (4 if daemon.is_sanitized else 1)
@@ -191,18 +209,16 @@ def growth(daemon, limit):
 class Daemon(Child):
     """sparkbouncer with a configuration of its own, ready."""
 
-    def __init__(self, path, folder, sections, limit=WAIT_S):
+    def __init__(self, path, folder, sections, limit=WAIT_S, environ=None):
         self.folder = tempfile.mkdtemp(prefix="daemon-", dir=folder)
         self.config = os.path.join(self.folder, "config.ini")
-        with open(self.config, "w", encoding="utf-8") as file:
-            for section, keys in sections.items():
-                file.write(f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()) + "\n")
-        os.chmod(self.config, 0o600)
+        self.write_config(sections)
         env = {"HOME": self.folder, "XDG_RUNTIME_DIR": self.folder, "XDG_CONFIG_HOME": self.folder,
                "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}
         for name, value in os.environ.items():
             if name.endswith("SAN_OPTIONS"):
                 env[name] = value
+        env.update(environ or {})
         with open(path, "rb") as file:
             self.is_sanitized = b"__asan_init" in file.read()
         super().__init__([path, "run", "--config", self.config], env, os.path.join(self.folder, "stderr"))
@@ -212,6 +228,14 @@ class Daemon(Child):
             self.kill()
             raise
         self.targets = [self._target(line) for line in self.lines if line.startswith("listening ")]
+
+    def write_config(self, sections):
+        """Replaced whole, as editors do it."""
+        with open(self.config + ".new", "w", encoding="utf-8") as file:
+            for section, keys in sections.items():
+                file.write(f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()) + "\n")
+        os.chmod(self.config + ".new", 0o600)
+        os.replace(self.config + ".new", self.config)
 
     @staticmethod
     def _target(line):
@@ -334,8 +358,10 @@ class Scene:
         self.things.append(thing)
         return thing
 
-    def fake(self, *options, token=None, port=0):
-        arguments = [self.ring.program("fake-server"), "--port", str(port), "--record", "-", *options]
+    def fake(self, *options, token=None, port=0, record=True):
+        arguments = [self.ring.program("fake-server"), "--port", str(port), *options]
+        if record:
+            arguments += ["--record", "-"]
         if token:
             arguments += ["--token", token]
         return self._keep(Recorder(arguments, self.ring.folder))
@@ -343,6 +369,10 @@ class Scene:
     def raw(self, *options, port=0):
         return self._keep(Recorder([self.ring.program("raw-server"), "--port", str(port), *options],
                                    self.ring.folder))
+
+    def relay(self, upstream):
+        return self._keep(FaultRelay([self.ring.program("fault-relay"), "--to", str(upstream.port)],
+                                     self.ring.folder))
 
     def daemon(self, upstream, main=None, others=None, **profile):
         """A daemon whose default profile `p` leads to `upstream`: a fake end, or an address."""

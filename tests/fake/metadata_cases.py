@@ -16,7 +16,7 @@ from harness import TOKEN, Skipped, expect, expect_equal
 from registry import proxied
 
 HERE = Path(__file__).resolve().parent
-SDK = HERE.parents[1] / "build" / "sdk-venv" / "bin" / "python"  # tests/run.sh makes it
+SDK = HERE.parents[1] / "build" / "venvs" / "sdk" / "bin" / "python"  # tests/run.sh makes it
 SERVICE = {"metadata_service": "127.0.0.1:0"}
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ring 2: the daemon between gRPC's reference implementation at both ends.
 
-    ring.py --build BUILD-FOLDER --daemon BINARY [--only TEXT] [--direct-only] [--list]
+    ring.py --build BUILD-FOLDER --daemon BINARY [--only TEXT] [--direct-only] [--long] [--list]
 
 Needs Python 3.11 and grpcio. Prints `ok NAME`, `FAIL NAME: why` or `skip NAME: why` for each case and at the end
 `N passed, N failed, N skipped`; exit code 1 when a case failed.
@@ -22,6 +22,7 @@ import flow_cases  # noqa: F401
 import policy_cases  # noqa: F401
 import release_cases  # noqa: F401
 import named_cases  # noqa: F401
+import resume_cases  # noqa: F401
 import fault_cases  # noqa: F401
 import lifecycle_cases  # noqa: F401
 import tls_cases  # noqa: F401
@@ -95,6 +96,7 @@ def parse_arguments():
     parser.add_argument("--daemon", help="the sparkbouncer binary")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="cases whose name has TEXT")
     parser.add_argument("--direct-only", action="store_true", help="without a daemon")
+    parser.add_argument("--long", action="store_true", help="also the cases that take minutes")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--times", action="store_true", help="print how long each case took")
     arguments = parser.parse_args()
@@ -106,6 +108,7 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     cases = [case for case in CASES if not arguments.only or any(text in case.name for text in arguments.only)]
+    cases = [case for case in cases if arguments.long or not case.is_long]
     if arguments.list:
         print("\n".join(case.name for case in cases))
         return 0
@@ -115,7 +118,7 @@ def main():
     try:
         for case in cases:
             started = time.monotonic()
-            if arguments.direct_only and not case.compares:
+            if arguments.direct_only and not case.compares and case.needs_daemon:
                 verdict, why = "skip", "needs the daemon"
             else:
                 verdict, why = run_case(case, ring)

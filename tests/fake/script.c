@@ -14,6 +14,17 @@ void script_deinit(Script *script)
     bytes_deinit(&script->details);
 }
 
+void script_copy(Script *script, const Script *from)
+{
+    if (script == from)
+        return;
+    script_deinit(script);
+    *script = *from;
+    script->message = script->details = (Bytes)BYTES_NULL;
+    bytes_append(&script->message, from->message.data, from->message.length);
+    bytes_append(&script->details, from->details.data, from->details.length);
+}
+
 static bool percent_decode(Bytes *out, const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -57,6 +68,7 @@ static bool *find_switch(Script *script, const char *key, size_t length)
         {"summary", &script->summary},
         {"raw", &script->raw},
         {"no_complete", &script->no_complete},
+        {"joins", &script->joins},
     };
     for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
         if (key_is(key, length, switches[i].name))
@@ -75,6 +87,10 @@ static bool set_number(Script *script, const char *key, size_t length, uint64_t 
         {"messages", NULL, &script->messages, &script->has_messages},
         {"size", NULL, &script->size, &script->has_size},
         {"consume", NULL, &script->consume, &script->has_consume},
+        {"segment", NULL, &script->segment, NULL},
+        {"segment_times", NULL, &script->segment_times, NULL},
+        {"forget", NULL, &script->forget, NULL},
+        {"corrupt", NULL, &script->corrupt, NULL},
         {"first_delay_ms", &script->first_delay_ms, NULL, NULL},
         {"delay_ms", &script->delay_ms, NULL, NULL},
         {"resume_ms", &script->resume_ms, NULL, NULL},
@@ -91,10 +107,12 @@ static bool set_number(Script *script, const char *key, size_t length, uint64_t 
             *numbers[i].has = true;
         return true;
     }
-    if (!key_is(key, length, "status"))
-        return false;
-    script->status = (int)value;
-    return true;
+    int *status = key_is(key, length, "status")           ? &script->status
+                  : key_is(key, length, "segment_status") ? &script->segment_status
+                                                          : NULL;
+    if (status)
+        *status = (int)value;
+    return status != NULL;
 }
 
 static bool parse_pair(Script *script, const char *pair, size_t length)

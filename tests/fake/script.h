@@ -23,6 +23,7 @@ typedef struct Script {
     bool raw;           /* pattern messages also on Spark's own methods */
     bool gzip;          /* compress=gzip: response messages compressed */
     bool no_complete;   /* ExecutePlan: no result_complete at the end */
+    bool joins;         /* ExecutePlan of an operation that runs: reattaches, as servers since 4.0.1 do */
 
     bool has_messages, has_size, has_consume;
     uint64_t messages; /* messages to answer with */
@@ -33,6 +34,13 @@ typedef struct Script {
     unsigned resume_ms;                /* after this long reading goes on; 0: never */
     unsigned stall_ms; /* a message that does not leave within this time is reported as stalled; 0: never */
 
+    /* of an operation that is kept (--operations) */
+    uint64_t segment;       /* responses after which a stream ends without result_complete; 0: never */
+    uint64_t segment_times; /* streams that end so; 0: all */
+    int segment_status;     /* the status that they end with */
+    uint64_t forget;        /* the operation is gone with the stream that passed this many; 0: never */
+    uint64_t corrupt;       /* the response, counted from 1, that is another when sent again; 0: none */
+
     int status;
     Bytes message; /* UTF-8 */
     Bytes details; /* grpc-status-details-bin; details=HEX */
@@ -40,5 +48,7 @@ typedef struct Script {
 
 void script_init(Script *script);
 void script_deinit(Script *script);
+/* `script` becomes a copy; it must be initialized, or zero. */
+void script_copy(Script *script, const Script *from);
 /* Adds what `text` says. False when a key is unknown or a value malformed; *ret_bad is then where. */
 bool script_parse(Script *script, const char *text, size_t length, size_t *ret_bad);

@@ -39,11 +39,46 @@ static bool copy_id(char out[SPARK_ID_SIZE], const WireField *field)
     return true;
 }
 
+/* The string that is field 1 of the message in `field`; empty when there is none. */
+static bool copy_inner(char out[SPARK_ID_SIZE], const WireField *field)
+{
+    WireField inner;
+    return !wire_find(field->bytes, field->length, 1, &inner) || copy_id(out, &inner);
+}
+
+/* RequestOption.reattach_options.reattachable */
+static bool is_reattach_option(const WireField *option)
+{
+    WireField inner, flag = {.value = 0};
+    if (!wire_find(option->bytes, option->length, 1, &inner))
+        return false;
+    const uint8_t *at = inner.bytes;
+    while (wire_next(&at, inner.bytes + inner.length, &flag) > 0 && flag.number != 1)
+        ;
+    return flag.number == 1 && flag.value == 1;
+}
+
+static bool parse_operation_field(const SparkMethod *method, const WireField *field, SparkRequest *request)
+{
+    if (field->number == method->operation)
+        return copy_id(request->operation, field);
+    if (strcmp(method->name, "ExecutePlan") == 0 && field->number == 5)
+        request->reattachable = request->reattachable || is_reattach_option(field);
+    if (strcmp(method->name, "ReattachExecute") == 0 && field->number == 5) {
+        request->has_last_response = true;
+        return copy_id(request->last_response, field);
+    }
+    if (strcmp(method->name, "ReleaseExecute") == 0 && field->number == 5)
+        request->release_all = true;
+    if (strcmp(method->name, "ReleaseExecute") == 0 && field->number == 6)
+        return copy_inner(request->release_until, field);
+    return true;
+}
+
 bool spark_request_parse(const SparkMethod *method, const uint8_t *message, size_t length,
                          SparkRequest *ret_request)
 {
     const uint8_t *at = message, *end = message + length;
-    bool reattaches = strcmp(method->name, "ReattachExecute") == 0;
     WireField field;
     int r;
     *ret_request = (SparkRequest){.session = ""};
@@ -53,10 +88,10 @@ bool spark_request_parse(const SparkMethod *method, const uint8_t *message, size
             continue;
         if (field.number == 1)
             fits = copy_id(ret_request->session, &field);
-        else if (method->operation != 0 && field.number == method->operation)
-            fits = copy_id(ret_request->operation, &field);
-        else if (reattaches && field.number == 5)
-            fits = copy_id(ret_request->last_response, &field);
+        else if (field.number == 2)
+            fits = copy_inner(ret_request->user, &field);
+        else if (method->operation != 0)
+            fits = parse_operation_field(method, &field, ret_request);
         if (!fits)
             return false;
     }

@@ -30,7 +30,12 @@ const SparkMethod *spark_method_find(const char *path, size_t length);
 typedef struct SparkRequest {
     char session[SPARK_ID_SIZE];
     char operation[SPARK_ID_SIZE];
+    char user[SPARK_ID_SIZE];
     char last_response[SPARK_ID_SIZE];
+    bool has_last_response;
+    bool reattachable; /* ExecutePlan */
+    bool release_all;  /* ReleaseExecute */
+    char release_until[SPARK_ID_SIZE];
 } SparkRequest;
 
 /* False when the bytes are not a protobuf message or an id is too long. */

@@ -12,8 +12,11 @@
 
 /* ---- the list */
 
-static const char *const KINDS[] = {
-    [SESSION_NEW] = "own", [SESSION_OWN] = "own", [SESSION_NAMED] = "named", [SESSION_CLONE] = "clone"};
+static const char *const KINDS[] = {[SESSION_NEW] = "own",
+                                    [SESSION_OWN] = "own",
+                                    [SESSION_NAMED] = "named",
+                                    [SESSION_WARM] = "warm",
+                                    [SESSION_CLONE] = "clone"};
 
 /* The later they were used, the earlier they come: the first one of a shared session has used it last. */
 static json_t *entry_of(const Session *session, const char *id, uint64_t now_ns)

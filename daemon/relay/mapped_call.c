@@ -31,6 +31,8 @@ static bool choose_session(Call *call)
     if (!named_call_choose(call))
         return false;
     if (session->kind == SESSION_NEW)
+        warm_sessions_choose(call);
+    if (session->kind == SESSION_NEW)
         session->kind = SESSION_OWN;
     return true;
 }
@@ -71,11 +73,20 @@ static bool is_new_to_client(const Call *call)
            (session->server_side_session_id[0] == '\0' || has_moved_meanwhile);
 }
 
+static void choose_another(Call *call)
+{
+    Session *session = call->session;
+    if (session->kind == SESSION_NAMED)
+        named_call_id(call, session->upstream_id);
+    else
+        strcpy(session->upstream_id, session->session_id);
+}
+
 static void move(Call *call)
 {
     Session *session = call->session;
     if (strcmp(session->upstream_id, call->mapped->session_id) == 0) {
-        named_call_id(call, session->upstream_id);
+        choose_another(call);
         session->server_side_session_id[0] = '\0';
     }
     strcpy(call->mapped->session_id, session->upstream_id);
@@ -89,7 +100,8 @@ bool mapped_call_refused(Call *call, const char *message, size_t length)
     static const char CLOSED[] = "INVALID_HANDLE.SESSION_CLOSED";
     if (!call->mapped || !message || !memmem(message, length, CLOSED, sizeof CLOSED - 1))
         return false;
-    named_call_closed(call);
+    if (call->session->kind == SESSION_NAMED)
+        named_call_closed(call);
     if (!is_new_to_client(call) || !call->request_is_kept || call->n_attempts >= MAX_MOVES)
         return false;
     move(call);

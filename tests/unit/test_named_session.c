@@ -30,6 +30,18 @@ START_TEST(a_uuid_by_name_is_everybodys)
 }
 END_TEST
 
+START_TEST(random_uuids_are_random)
+{
+    char one[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
+    uuid_random(one);
+    uuid_random(other);
+    ck_assert_str_ne(one, other);
+    ck_assert_uint_eq(strlen(one), UUID_TEXT_SIZE - 1);
+    ck_assert_int_eq(one[14], '4');
+    ck_assert_ptr_nonnull(strchr("89ab", one[19]));
+}
+END_TEST
+
 START_TEST(each_part_makes_another_session)
 {
     char one[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
@@ -231,6 +243,7 @@ int main(void)
     Suite *suite = suite_create("named_session");
     TCase *tests = tcase_create("named_session");
     tcase_add_test(tests, a_uuid_by_name_is_everybodys);
+    tcase_add_test(tests, random_uuids_are_random);
     tcase_add_test(tests, each_part_makes_another_session);
     tcase_add_test(tests, a_closed_session_has_a_next_one_everywhere);
     tcase_add_test(tests, names_that_have_moved_are_bounded);

@@ -24,7 +24,6 @@ MODULE = "def answer(x):\n    return x * 6\n"
 
 
 def connect(url):
-    from pyspark.sql import SparkSession
     return SparkSession.builder.remote(url).getOrCreate()
 
 
@@ -114,6 +113,16 @@ def both(url, module):
     return outcome
 
 
+def load():
+    """What takes seconds before Spark is talked to at all."""
+    global SparkSession
+    from pyspark.sql import SparkSession
+    import pandas  # noqa: F401
+    import pyarrow  # noqa: F401
+    import pyspark.sql.connect.session  # noqa: F401
+    import pyspark.sql.connect.functions  # noqa: F401
+
+
 ROLES = {role.__name__: role for role in (first, second, fresh, small, both)}
 
 
@@ -138,6 +147,7 @@ def main():
     parser.add_argument("--module", default="")
     args = parser.parse_args()
     if args.role:
+        load()
         print(json.dumps(ROLES[args.role](args.url, args.module)))
         return 0
     base = args.url if "/;" in args.url else args.url.rstrip("/") + "/"

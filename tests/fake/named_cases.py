@@ -267,11 +267,17 @@ def sessions_command(scene):
     client.call(SPARK + "Config", head(62))
     document = json.loads(command(daemon, "sessions", "--json")[0])
     expect_equal([(e["name"], e["session_id"], e["user_id"], e["profile"], e["clients"]) for e in document["sessions"]],
-                 [(None, SESSION.format(62), "ann", "p", 1), ("etl", shared_id(), "ann", "p", 2)], "the list")
+                 [("etl", shared_id(), "ann", "p", 2), (None, SESSION.format(62), "ann", "p", 1)], "the list")
+    for number in (60, 61, 62):
+        client.call(SPARK + "ReleaseSession", head(number), metadata=ETL if number < 62 else [])
+    document = json.loads(command(daemon, "sessions", "--json")[0])
+    expect_equal([(e["name"], e["clients"]) for e in document["sessions"]], [("etl", 0)], "when the clients have gone")
     table = command(daemon, "sessions")[0]
     expect("etl" in table and shared_id() in table, table)
     expect(shared_id() in command(daemon, "sessions", "release", "etl")[0], "the id is not shown")
-    request = fields(bytes.fromhex(server.wait_event("end", lambda e: e["method"] == SPARK + "ReleaseSession")["first"]))
+    is_shared = lambda e: e["method"] == SPARK + "ReleaseSession" and text(bytes.fromhex(e["first"]), 1) == shared_id()  # noqa: E731
+    request = fields(bytes.fromhex(server.wait_event("end", is_shared)["first"]))
+    expect_equal(command(daemon, "sessions")[0], "no sessions\n", "afterwards")
     expect_equal((request[1], fields(request[2][0])[1], request[4]), ([shared_id().encode()], [b"ann"], [1]), "the request")
     expect_equal(dict(server.events("end")[-1]["metadata"])["authorization"], "Bearer " + TOKEN, "its token")
 

@@ -95,13 +95,13 @@ START_TEST(names_that_have_moved_are_bounded)
     named_sessions_init(&sessions);
     named_sessions_id(&sessions, &KEY, first);
     named_sessions_closed(&sessions, &KEY, first);
-    for (int i = 0; i < NAMED_SESSIONS_MOVED; i++) {
+    for (int i = 0; i < NAMED_SESSIONS_MAX; i++) {
         (void)snprintf(name, sizeof name, "n%d", i);
         NamedSessionKey key = {"ann", "dev", name};
         named_sessions_id(&sessions, &key, id);
         named_sessions_closed(&sessions, &key, id);
     }
-    ck_assert_uint_eq(sessions.moved.n_entries, NAMED_SESSIONS_MOVED);
+    ck_assert_uint_eq(sessions.known.n_entries, NAMED_SESSIONS_MAX);
     named_sessions_id(&sessions, &KEY, id); /* found again by trying */
     ck_assert_str_eq(first, id);
     named_sessions_deinit(&sessions);

@@ -4,7 +4,7 @@
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
 #   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e faults (can be given more
-#                               than once); scenario runs only when it is named
+#                               than once)
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
 set -euo pipefail
@@ -12,8 +12,7 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring sdk workspace h2spec e2e faults)
-ON_DEMAND=(scenario)
+PARTS=(build lint unit ring sdk workspace scenario h2spec e2e faults)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -25,7 +24,7 @@ while [[ $# -gt 0 ]]; do
 done
 [[ ${#WANTED[@]} -gt 0 ]] || WANTED=("${PARTS[@]}")
 for part in "${WANTED[@]}"; do
-    [[ " ${PARTS[*]} ${ON_DEMAND[*]} " == *" $part "* ]] || die "there is no part $part; there are: ${PARTS[*]} ${ON_DEMAND[*]}"
+    [[ " ${PARTS[*]} " == *" $part "* ]] || die "there is no part $part; there are: ${PARTS[*]}"
 done
 wanted() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 

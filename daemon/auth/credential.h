@@ -17,6 +17,7 @@
 
 typedef struct Credential {
     uint32_t n_references;
+    bool was_accepted;                      /* a call that had it was answered: the server knows it */
     Secret *authorization;                  /* "Bearer …"; NULL: none */
     const char *extra_name;                 /* of the header that goes with it, a literal; NULL: none */
     Secret *extra;                          /* its value */

@@ -420,8 +420,9 @@ static bool refuse_current(Refresher *refresher)
     refresher->refused = credential_ref(refresher->credential);
     refresher->refused_at_ns = boot_ns;
     drop_credential(refresher);
-    bool is_too_soon =
-        refresher->refusal_mint_ns != 0 && boot_ns - refresher->refusal_mint_ns < REFUSAL_INTERVAL_NS;
+    bool is_too_soon = /* one that was good for a while has been revoked: that is no reason to wait */
+        !refresher->refused->was_accepted && refresher->refusal_mint_ns != 0 &&
+        boot_ns - refresher->refusal_mint_ns < REFUSAL_INTERVAL_NS;
     if (is_static(refresher))
         refresher->next_mint_ns = NEVER;
     else if (is_too_soon && !refresher->mint)

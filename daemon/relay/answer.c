@@ -20,6 +20,7 @@ static const HeaderList OK_TRAILER_LIST = {OK_TRAILERS, 1, 1, 0};
 static void answered(Call *call, uint32_t status)
 {
     call_stop_waiting(call);
+    call->is_reading_page = false;
     call->status = status;
     release_let_go(call);
     deadline_clear(&call->relay->deadlines, &call->deadline);

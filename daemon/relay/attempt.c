@@ -62,6 +62,8 @@ void call_on_deadline(Deadline *deadline)
                   "sparkbouncer: the client's deadline has passed%s%s",
                   call->state == CALL_WAITING && call->upstream->last_error[0] ? "; " : "",
                   call->state == CALL_WAITING ? call->upstream->last_error : "");
+    else if (call->is_reading_page)
+        response_page_timeout(call);
     else
         waited_long_enough(call);
 }

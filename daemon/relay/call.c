@@ -215,6 +215,7 @@ static void call_recycle(Call *call)
     free(call->answer_text);
     call->answer_text = NULL;
     call->credential = credential_unref(call->credential);
+    text_deinit(&call->page);
     free(call->refusal_words);
     call->refusal_words = NULL;
     free(call->mapped);
@@ -227,7 +228,7 @@ static void call_recycle(Call *call)
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;
     call->broken_since_ns = 0;
-    call->response_started = call->is_draining_body = call->is_bulk = false;
+    call->response_started = call->is_reading_page = call->is_bulk = false;
     call->reattaches = call->knows_server_session = call->token_was_refused = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)
         list_append(&relay->spare_calls, &call->link);

@@ -14,6 +14,7 @@
 #include "base/backoff.h"
 #include "base/deadline.h"
 #include "base/list.h"
+#include "base/text.h"
 #include "http2/connection.h"
 #include "http2/stream.h"
 #include "relay/client.h"
@@ -90,6 +91,7 @@ struct Call {
         broken_since_ns; /* since when there has been no attempt that brought something; 0: all is well */
     RefusalKind refusal; /* of the last attempt */
     char *refusal_words; /* what the server said then; NULL: nothing */
+    Text page;           /* of an answer that is no gRPC: its beginning */
     unsigned n_attempts;
     bool token_was_refused : 1;    /* and another was tried, since the client last got something */
     bool reattaches : 1;           /* the attempt is a ReattachExecute of ours, not the request as it came */
@@ -97,7 +99,7 @@ struct Call {
     bool knows_server_session : 1; /* the answer has told the server's own id of the session */
     bool response_started : 1;     /* response headers went to the client */
     bool is_bulk : 1;
-    bool is_draining_body : 1; /* the answer is no gRPC: its body is dropped */
+    bool is_reading_page : 1; /* the answer is no gRPC: what its page says is wanted */
 
     uint32_t status; /* grpc-status of the answer; UNKNOWN until there is one */
     uint64_t started_ns, sent_ns, upstream_ended_ns;
@@ -143,6 +145,8 @@ void response_headers_received(Call *call, bool end);
 void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Block *block);
 void response_ended(Call *call);
 void response_broken(Call *call, uint32_t http2_error);
+/* The page of an answer that is no gRPC has not ended in time. */
+void response_page_timeout(Call *call);
 /* In call.c: the client's stream, or the answer to a call of our own, is over. */
 void call_finish(Call *call);
 void call_pin_to_upstream(Call *call, Connection *connection);

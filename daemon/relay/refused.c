@@ -35,6 +35,14 @@ void call_fail_without_credential(Call *call)
     refresher_facts(upstream->refresher, &facts);
     if (!facts.needs_person)
         details.retry_after_ms = NO_CREDENTIAL_RETRY_MS;
+    if (facts.state == REFRESHER_MINTING && !facts.problem) {
+        call_fail(call, STATUS_UNAVAILABLE, &details,
+                  "sparkbouncer: profile %s: %s has not given a token within %" PRIu64
+                  " s (credential_timeout); see: sparkbouncer doctor -p %s",
+                  upstream->profile->name, auth_type_name(facts.type),
+                  upstream->profile->credential_timeout_ms / 1000, upstream->profile->name);
+        return;
+    }
     call_fail(call, facts.needs_person ? STATUS_UNAUTHENTICATED : STATUS_UNAVAILABLE, &details,
               "sparkbouncer: %s", refresher_problem(upstream->refresher));
 }

@@ -39,12 +39,17 @@ static bool is_of_the_moment(unsigned http_status)
     return http_status == 408 || http_status == 429 || http_status >= 500;
 }
 
-static void not_grpc(Call *call, unsigned http_status)
+#define PAGE_LIMIT      1024 /* bytes that are read of a page for what it says */
+#define PAGE_TIMEOUT_MS 2000
+
+static void not_grpc(Call *call)
 {
+    unsigned http_status = http_status_of(&call->to_upstream.received_headers);
     const ProfileSettings *profile = call->upstream->profile;
     AttemptEnd end = is_of_the_moment(http_status) ? ATTEMPT_NOT_GRPC_NOW : ATTEMPT_NOT_GRPC;
     char type[80], reason[96];
-    if (call_refused(call, http_status, NULL, 0))
+    call->is_reading_page = false;
+    if (call_refused(call, http_status, call->page.bytes, call->page.length))
         return;
     (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
     if (call_recover(call, end, reason))
@@ -57,6 +62,38 @@ static void not_grpc(Call *call, unsigned http_status)
               "sparkbouncer: %s:%u (profile %s) answered HTTP %u (%s), not gRPC; something between here and "
               "the Spark server, or the wrong port, answers in its place",
               profile->host, profile->port, profile->name, http_status, type);
+}
+
+/* Whether it speaks of the token or of the cluster only the page says. */
+static void read_page(Call *call, bool end)
+{
+    text_clear(&call->page);
+    if (end) {
+        not_grpc(call);
+        return;
+    }
+    call->is_reading_page = true;
+    call_set_deadline(call, clock_now_ns() + PAGE_TIMEOUT_MS * NS_PER_MS);
+}
+
+static void page_received(Call *call, const uint8_t *bytes, size_t length)
+{
+    size_t room = PAGE_LIMIT - call->page.length;
+    text_append_bytes(&call->page, (const char *)bytes, length < room ? length : room);
+    stream_consume(&call->to_upstream, length);
+    if (call->page.length >= PAGE_LIMIT)
+        not_grpc(call);
+}
+
+void response_page_timeout(Call *call)
+{
+    not_grpc(call);
+}
+
+static void credential_accepted(const Call *call)
+{
+    if (call->credential)
+        call->credential->was_accepted = true;
 }
 
 /* The headers stay with the call: an attempt's go when the next one is made. */
@@ -83,7 +120,7 @@ void response_headers_received(Call *call, bool end)
     }
     bool has_status = end && read_status(call, headers);
     if (http_status != 200 || !(is_grpc(headers) || has_status)) {
-        not_grpc(call, http_status);
+        read_page(call, end);
         return;
     }
     if (end)
@@ -93,6 +130,7 @@ void response_headers_received(Call *call, bool end)
     if (call->response_started)
         return; /* the client's stream goes on */
     call->response_started = true;
+    credential_accepted(call);
     stream_send_response(&call->from_client, keep_headers(call), false);
 }
 
@@ -156,6 +194,10 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
     size_t known = 0;
     if (!stream_is_open(&call->from_client) || call->state != CALL_RUNNING) {
         stream_consume(&call->to_upstream, length); /* nobody reads it */
+        return;
+    }
+    if (call->is_reading_page) {
+        page_received(call, bytes, length);
         return;
     }
     if (call->mapped)
@@ -249,6 +291,10 @@ void response_ended(Call *call)
 {
     if (call->state != CALL_RUNNING)
         return;
+    if (call->is_reading_page) {
+        not_grpc(call);
+        return;
+    }
     const HeaderList *headers = &call->to_upstream.received_headers;
     const HeaderList *trailers = &call->to_upstream.received_trailers;
     bool is_status_alone = trailers->n_entries == 0 && header_list_find(headers, "grpc-status");
@@ -261,6 +307,7 @@ void response_ended(Call *call)
     if (recover_from_status(call, last))
         return;
     note_problem(call, last);
+    credential_accepted(call);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)
@@ -285,6 +332,10 @@ void response_broken(Call *call, uint32_t http2_error)
     const Connection *connection = call->pooled->connection;
     bool connection_lost = connection->state >= CONNECTION_CLOSING;
     char reason[256];
+    if (call->is_reading_page) {
+        not_grpc(call);
+        return;
+    }
     if (connection_lost)
         (void)snprintf(reason, sizeof reason, "%s", connection->end->reason);
     else

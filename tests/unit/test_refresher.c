@@ -354,6 +354,19 @@ START_TEST(refusing_one_after_the_other_does_not_hammer)
 }
 END_TEST
 
+/* It was good meanwhile: somebody revokes tokens, and none is refused for what it is. */
+START_TEST(one_that_was_accepted_is_replaced_at_once)
+{
+    make_ready(HOUR_MS);
+    ck_assert(refresher_refused(refresher, refresher_current(refresher)));
+    give("two", HOUR_MS);
+    refresher_current(refresher)->was_accepted = true;
+    ck_assert(refresher_refused(refresher, refresher_current(refresher)));
+    give("three", HOUR_MS);
+    expect_token("three");
+}
+END_TEST
+
 START_TEST(the_same_token_again_is_not_tried_again)
 {
     make_ready(HOUR_MS);
@@ -472,6 +485,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_failed_refresh_keeps_the_last_good_token_to_its_end);
     tcase_add_test(tests, clock_skew_is_known);
     tcase_add_test(tests, a_refused_one_is_replaced_once_for_all_that_were_refused);
+    tcase_add_test(tests, one_that_was_accepted_is_replaced_at_once);
     tcase_add_test(tests, refusing_one_after_the_other_does_not_hammer);
     tcase_add_test(tests, the_same_token_again_is_not_tried_again);
     tcase_add_test(tests, a_refused_pat_is_refused_for_good);

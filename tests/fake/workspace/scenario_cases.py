@@ -141,7 +141,7 @@ def revoked_in_mid_query(stage):
 def revoked_before_reattach(stage):
     bouncer = Bouncer(stage, "m2m").start()
     client = bouncer.client("m2m")
-    running = client.start(SPARK + "ExecutePlan", plan(8, 80), "messages=6,size=500,no_complete", shape="us")
+    running = client.start(SPARK + "ExecutePlan", plan(8, 80), "messages=6,size=500", shape="us")
     last = [message for message in running.call][2]
     running.finish()
     expect_equal(stage.workspace.revoke(kind="oauth-m2m"), 1, "tokens revoked")

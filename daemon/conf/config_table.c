@@ -181,6 +181,10 @@ const ConfigKey CONFIG_KEYS[] = {
             "Allow http2_ping below 5m, for servers that do not mind"),
     PROFILE_UNSET("session", CONFIG_SESSION, offsetof(ProfileSettings, session), "etl",
                   "The named session that all clients share who name none; unset: each has its own"),
+    PROFILE("warm_sessions", CONFIG_COUNT, warm_sessions, "0", 0, 16,
+            "Sessions made ahead for each user, for a faster start; those in use end with the daemon"),
+    PROFILE_UNSET("warm_template", CONFIG_SESSION, offsetof(ProfileSettings, warm_template), "prepared",
+                  "The named session that they are clones of (Spark 4.1); unset: they are empty"),
     PROFILE("resume_timeout", CONFIG_DURATION, resume_timeout_ms, "270s", 0, 24 * 3600 * SECOND,
             "How long results that broke off are tried to go on; servers keep them for 5 minutes"),
 };

@@ -166,6 +166,8 @@ typedef struct ProfileSettings {
     uint64_t keepalive_ms;      /* of TCP; also until the peer counts as gone; 0: none */
     uint64_t http2_ping_ms;     /* between pings while calls run; 0: none */
     bool http2_ping_force;      /* less than 5 minutes is wanted */
+    unsigned warm_sessions;     /* made ahead for each user */
+    char *warm_template;        /* the named session that they are clones of; NULL: none */
     char *session;              /* the named session of calls that name none; NULL: each client has its own */
     uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
 } ProfileSettings;

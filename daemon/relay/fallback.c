@@ -61,7 +61,7 @@ static FallbackFacts facts_of(const Call *call, const ProfileSettings *profile)
         .current_run = local_spark_run(call->relay->fallback.spark),
     };
     bool is_new = session && !session->is_answered && session->local_run == 0;
-    if (is_new && session->name[0] && !session->is_clone && (facts.is_wished || facts.is_always))
+    if (is_new && session->name[0] && session->kind != SESSION_CLONE && (facts.is_wished || facts.is_always))
         look_at_sharers(call, &facts);
     return facts;
 }

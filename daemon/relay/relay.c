@@ -51,6 +51,8 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     list_init(&relay->calls);
     list_init(&relay->spare_calls);
     registry_init(&relay->registry, settings->max_sessions);
+    warm_sessions_init(&relay->warm_sessions);
+    named_sessions_init(&relay->named_sessions);
     relay->registry.on_operation_gone = release_operation_gone;
     relay->registry.on_session_gone = orphans_session_gone;
     relay->expiry = (Deadline)DEADLINE_INIT(on_expiry);
@@ -127,6 +129,7 @@ void relay_close(Relay *relay)
 {
     relay->is_draining = true;
     relay->on_idle = NULL;
+    warm_sessions_close(relay);
     list_for_each_safe(link, following, &relay->calls)
     {
         Call *call = container_of(link, Call, link);
@@ -162,6 +165,7 @@ void relay_deinit(Relay *relay)
     settings_unref(relay->settings);
     call_free_spare(relay);
     registry_deinit(&relay->registry);
+    named_sessions_deinit(&relay->named_sessions);
     deadlines_deinit(&relay->deadlines);
     http2_deinit(&relay->http2);
 }

@@ -19,6 +19,8 @@
 #include "relay/destination.h"
 #include "relay/fallback.h"
 #include "relay/upstream.h"
+#include "relay/warm_sessions.h"
+#include "session/named_session.h"
 #include "session/registry.h"
 
 #define RELAY_MAX_GUESTS                                                                                     \
@@ -54,6 +56,8 @@ typedef struct Relay {
     Https *https; /* for tokens and the workspace's REST */
     Deadlines deadlines;
     Registry registry;
+    NamedSessions named_sessions;
+    WarmSessions warm_sessions;
     Destinations destinations;
     unsigned n_guests;
     Deadline sweep;  /* of guests that nobody uses; set while there are any */

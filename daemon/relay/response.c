@@ -5,7 +5,8 @@
 
 #include "base/clock.h"
 #include "relay/call.h"
-#include "relay/named_call.h"
+#include "relay/mapped_call.h"
+#include "relay/own_call.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -150,7 +151,7 @@ static void learn_server_session(Call *call)
 static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
 {
     Session *session = call->session;
-    bool is_clone = call->named && call->method->id == METHOD_CLONE_SESSION;
+    bool is_clone = call->method && call->method->id == METHOD_CLONE_SESSION;
     bool is_wanted = session && (call->method->response_is_stream || is_clone ||
                                  session->server_side_session_id[0] == '\0');
     if (!is_wanted)
@@ -158,7 +159,7 @@ static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
     else if (message_watch_feed(&call->response, call->method->response, bytes, length)) {
         learn_server_session(call);
         if (is_clone)
-            named_call_cloned(call);
+            mapped_call_cloned(call);
     }
 }
 
@@ -200,8 +201,8 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
         page_received(call, bytes, length);
         return;
     }
-    if (call->named)
-        session_patch_apply(&call->named->response, (uint8_t *)(uintptr_t)bytes, length);
+    if (call->mapped)
+        session_patch_apply(&call->mapped->response, (uint8_t *)(uintptr_t)bytes, length);
     if (resume_is_possible(&call->resume))
         known = follow_results(call, bytes, length);
     else if (!call->response.is_done)
@@ -237,6 +238,8 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    if (mapped_call_refused(call, message ? message->value : NULL, message ? message->value_length : 0))
+        return true;
     if (call_refused(call, 200, message ? message->value : NULL, message ? message->value_length : 0))
         return true;
     if (call->status == STATUS_UNAVAILABLE)
@@ -259,7 +262,7 @@ static void learn_from_end(Call *call, const HeaderList *trailers)
         (says(message, "INVALID_HANDLE.SESSION_CLOSED") || says(message, "INVALID_HANDLE.SESSION_CHANGED"));
     if (!session_is_gone)
         return;
-    if (call->session->is_clone) /* its id must not come to mean the named session */
+    if (call->session->kind == SESSION_CLONE) /* its id must not come to mean the named session */
         call->session->server_side_session_id[0] = '\0';
     else
         registry_forget(&call->relay->registry, call->session);
@@ -293,6 +296,17 @@ static void ended_without_status(Call *call)
                   profile->host, profile->port, profile->name);
 }
 
+/* What a call of our own has come to, for who waits for it. */
+static void note_problem(Call *call, const HeaderList *trailers)
+{
+    const Header *message = header_list_find(trailers, "grpc-message");
+    if (!call->own || call->status == STATUS_OK)
+        return;
+    _cleanup_(mem_freep) char *problem =
+        status_decode_message(message ? message->value : "", message ? message->value_length : 0);
+    own_call_note(call, *problem ? problem : status_name(call->status));
+}
+
 void response_ended(Call *call)
 {
     if (call->state != CALL_RUNNING)
@@ -312,6 +326,7 @@ void response_ended(Call *call)
     }
     if (recover_from_status(call, last))
         return;
+    note_problem(call, last);
     credential_accepted(call);
     learn_from_end(call, last);
     if (call->status != STATUS_UNAVAILABLE)

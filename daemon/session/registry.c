@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define EVICTION_STEPS 64 /* how far an idle session is looked for when there are too many */
@@ -70,25 +71,40 @@ Session *registry_find(Registry *registry, SessionOwner owner, const char *user_
     return oldest;
 }
 
-/* The least recently used one that no call uses; of those that were used longest ago. */
-static Session *find_least_useful(const Registry *registry)
+/* The least recently used one that no call uses, of those that were used longest ago and may go; when all are
+ * pinned the first of them. */
+static Session *find_least_useful(const Registry *registry, uint64_t now_ns)
 {
+    Session *in_use = NULL;
     unsigned steps = 0;
     list_for_each(link, &registry->sessions)
     {
         Session *session = container_of(link, Session, link);
+        if (session->is_pinned && now_ns - session->used_ns <= REGISTRY_PIN_S * NS_PER_S)
+            continue;
         if (session->n_references == 0)
             return session;
+        in_use = in_use ? in_use : session;
         if (++steps == EVICTION_STEPS)
             break;
     }
-    return container_of(list_first(&registry->sessions), Session, link);
+    return in_use ? in_use : container_of(list_first(&registry->sessions), Session, link);
+}
+
+bool registry_pin(Registry *registry, Session *session)
+{
+    if (session->is_pinned)
+        return true;
+    if (registry->n_pinned >= REGISTRY_MAX_PINNED || registry->n_pinned >= registry->max_sessions / 2)
+        return false;
+    registry->n_pinned++;
+    return session->is_pinned = true;
 }
 
 static Session *add(Registry *registry, const SessionKey *key, uint64_t hash, uint64_t now_ns)
 {
     if (registry->sessions.n_entries >= registry->max_sessions)
-        registry_forget(registry, find_least_useful(registry));
+        registry_forget(registry, find_least_useful(registry, now_ns));
     Session *session = mem_new(Session);
     for (size_t i = 0; i < SESSION_MAX_CLIENTS; i++)
         list_link_init(&session->clients[i].link);
@@ -210,6 +226,7 @@ void registry_forget(Registry *registry, Session *session)
         if (session->clients[i].of_client)
             session_client_gone(&session->clients[i]);
     map_remove(&registry->sessions_by_id, &session->node);
+    registry->n_pinned -= session->is_pinned;
     list_remove(&registry->sessions, &session->link);
     session->is_forgotten = true;
     if (session->n_references == 0)
@@ -233,7 +250,7 @@ uint64_t registry_expire(Registry *registry, uint64_t now_ns, uint64_t limit_ns)
     for (ListLink *link = registry->sessions.head.next, *following; n > 0; n--, link = following) {
         Session *session = container_of(link, Session, link);
         following = link->next;
-        if (session->is_clone)
+        if (session->kind == SESSION_CLONE)
             continue;
         if (session->used_ns + limit_ns > now_ns)
             return session->used_ns + limit_ns;
@@ -243,7 +260,7 @@ uint64_t registry_expire(Registry *registry, uint64_t now_ns, uint64_t limit_ns)
     list_for_each(link, &registry->sessions)
     {
         const Session *session = container_of(link, Session, link);
-        if (!session->is_clone)
+        if (session->kind != SESSION_CLONE)
             return session->used_ns + limit_ns;
     }
     return 0;

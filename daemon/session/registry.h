@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * Registry: the Spark Connect sessions that have been seen and their operations. Nothing that correctness
- * needs is only here: the least recently used entries go when it is full. Loop thread only.
+ * Registry: the Spark Connect sessions that have been seen and their operations. The least recently
+ * used entries go when it is full; nothing that correctness needs is only here, but for those that are
+ * pinned. Loop thread only.
  */
 
 #include <stdbool.h>
@@ -12,6 +13,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/uuid.h"
 
 #define SESSION_ID_SIZE         64 /* UUIDs have 36 characters */
 #define SESSION_NAME_SIZE       64 /* of a named one */
@@ -19,12 +21,23 @@
 #define SESSION_MAX_OPERATIONS  256 /* kept for one session; clients run a few at a time */
 #define SESSION_CLUSTER_SIZE    32  /* ids of clusters have 20 characters */
 #define SESSION_MAX_CLIENTS     4 /* connections of one client that are known; with more it counts as shared */
+#define REGISTRY_MAX_PINNED     1000  /* and at most half of all: the others have to find room */
+#define REGISTRY_PIN_S          86400 /* unused for so long, also at the server it has expired */
 #define REGISTRY_MAX_OPERATIONS 20000 /* kept for all; one takes about a KiB with its pending release */
 
 /* Who a session belongs to, besides the user_id that a client claims: the uid of a local peer, or nobody
  * known. */
 typedef uint32_t SessionOwner;
 #define SESSION_OWNER_UNKNOWN UINT32_MAX
+
+/* Which session at the server belongs to a client's session. */
+typedef enum SessionKind {
+    SESSION_NEW,   /* not chosen yet: no call of it has been routed */
+    SESSION_OWN,   /* of the same id */
+    SESSION_NAMED, /* one that clients share by its name */
+    SESSION_WARM,  /* one that was made ahead, its own from then on */
+    SESSION_CLONE, /* of the same id, made by CloneSession: it stays so whatever name its client sends */
+} SessionKind;
 
 typedef struct Session Session;
 
@@ -42,9 +55,10 @@ struct Session {
     char user_id[SESSION_USER_SIZE];
     char session_id[SESSION_ID_SIZE];
     char server_side_session_id[SESSION_ID_SIZE]; /* empty: not known yet */
-    char upstream_id[SESSION_ID_SIZE];            /* at the server, where that is another one; else empty */
-    char name[SESSION_NAME_SIZE];                 /* of the named session that it shares; empty: none */
-    bool is_clone;                         /* made by CloneSession out of a named one: a session of its own */
+    SessionKind kind;
+    char upstream_id[UUID_TEXT_SIZE];      /* at the server; empty: session_id */
+    char name[SESSION_NAME_SIZE];          /* NAMED */
+    bool is_pinned;                        /* among those that are not evicted */
     char cluster_id[SESSION_CLUSTER_SIZE]; /* that its client has chosen; empty: the profile's */
     SessionClient clients[SESSION_MAX_CLIENTS];
     pid_t process;  /* whose connections they were; 0: not known */
@@ -83,7 +97,7 @@ typedef struct Registry {
     Map sessions_by_id, operations_by_id;
     List sessions;
     List operations;
-    size_t max_sessions;
+    size_t max_sessions, n_pinned;
     uint64_t hash_start;                             /* random, so that clients cannot choose colliding ids */
     void (*on_operation_gone)(Operation *operation); /* may be NULL */
     void (*on_session_gone)(Session *session);       /* likewise */
@@ -98,6 +112,9 @@ Session *registry_find(Registry *registry, SessionOwner owner, const char *user_
 /* Finds or adds; counts as a use. NULL when an id is too long to be kept. */
 Session *registry_use(Registry *registry, SessionOwner owner, const char *user_id, const char *session_id,
                       const void *target, uint64_t now_ns);
+/* Keeps it when room is needed, because what is known of it cannot be had again: the mapping of its ids.
+ * False when too many are kept. */
+bool registry_pin(Registry *registry, Session *session);
 /* This connection, of that process (0: not known), uses the session. `of_client` is where the connection
  * keeps what it has to session_client_gone() about. */
 void session_add_client(Session *session, List *of_client, pid_t process);

@@ -101,6 +101,28 @@ START_TEST(ids_do_not_run_into_each_other)
 }
 END_TEST
 
+START_TEST(what_is_pinned_stays_while_there_are_others)
+{
+    registry_deinit(&registry);
+    registry_init(&registry, 4);
+    ck_assert(registry_pin(&registry, use("a")));
+    ck_assert(registry_pin(&registry, use("b")));
+    ck_assert(registry_pin(&registry, find("b"))); /* once is enough */
+    ck_assert(!registry_pin(&registry, use("c"))); /* half of them */
+    (void)use("d");
+    (void)use("e");
+    ck_assert_ptr_nonnull(find("a"));
+    ck_assert_ptr_nonnull(find("b"));
+    ck_assert_ptr_null(find("c"));
+    registry_forget(&registry, find("a"));
+    ck_assert(registry_pin(&registry, find("d")));
+    /* Unused for a day it goes like others. */
+    (void)registry_use(&registry, 1000, "user", "f", &here, 2 + 86400 * UINT64_C(1000000000));
+    (void)registry_use(&registry, 1000, "user", "g", &here, 2 + 86400 * UINT64_C(1000000000));
+    ck_assert_ptr_null(find("b"));
+}
+END_TEST
+
 START_TEST(the_least_recently_used_goes_when_it_is_full)
 {
     Session *a = use("a");
@@ -376,7 +398,7 @@ END_TEST
 
 START_TEST(a_clone_of_a_named_session_stays)
 {
-    registry_use(&registry, 1, "user", "a", &here, 100)->is_clone = true;
+    registry_use(&registry, 1, "user", "a", &here, 100)->kind = SESSION_CLONE;
     registry_use(&registry, 1, "user", "b", &here, 100);
     ck_assert_uint_eq(registry_expire(&registry, 1000, 100), 0);
     ck_assert_uint_eq(registry.sessions.n_entries, 1);
@@ -458,6 +480,7 @@ int main(void)
     tcase_add_test(tests, the_same_ids_elsewhere_are_another_session);
     tcase_add_test(tests, the_same_id_of_somebody_else_is_another_session);
     tcase_add_test(tests, ids_do_not_run_into_each_other);
+    tcase_add_test(tests, what_is_pinned_stays_while_there_are_others);
     tcase_add_test(tests, the_least_recently_used_goes_when_it_is_full);
     tcase_add_test(tests, a_reference_keeps_a_forgotten_session);
     tcase_add_test(tests, those_in_use_go_last_when_it_is_full);

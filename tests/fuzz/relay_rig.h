@@ -120,6 +120,7 @@ static inline Settings *rig_settings(bool is_second, bool is_without)
                            .max_client_connections = 4,
                            .max_calls_per_connection = 20,
                            .max_sessions = 3,
+                           .session_idle_timeout_ms = 3600 * 1000,
                            .coalesce_releases = true};
     return settings;
 }

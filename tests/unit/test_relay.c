@@ -390,7 +390,7 @@ START_TEST(a_clone_of_a_forgotten_session_is_not_registered)
     send_data(rig.client, 1, request.bytes, request.length, true);
     wait_for_server();
     greet(rig.server, NULL, 0);
-    ck_assert_ptr_nonnull(only_call()->named);
+    ck_assert_ptr_nonnull(only_call()->mapped);
     registry_forget(&rig.relay.registry, only_call()->session);
     text_clear(&out);
     field_add(&message, 1, SESSION);

@@ -233,7 +233,7 @@ char *settings_control_socket(const SettingsSource *source);
  */
 typedef struct GuestProfile {
     const char *label; /* for logs, status and messages */
-    const char *host;
+    const char *host;  /* https://... of a workspace, or sc://... of another server */
     const char *token;
     const char *cluster_id; /* NULL: none */
     bool is_serverless;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/loader.h"
 
@@ -13,6 +14,12 @@ static void add_entry(IniSection *section, const char *key, const char *value)
             (IniEntry){.key = mem_copy_string(key), .value = mem_copy_string(value)};
 }
 
+/* A server that is not Databricks. */
+static bool is_upstream(const GuestProfile *guest)
+{
+    return strncasecmp(guest->host, "sc://", 5) == 0;
+}
+
 static IniDocument *document_of(const GuestProfile *guest)
 {
     IniDocument *document = mem_new(IniDocument);
@@ -23,10 +30,10 @@ static IniDocument *document_of(const GuestProfile *guest)
     document->n_sections = 1;
     document->sections->name = text_take(&name);
     document->sections->entries = mem_alloc_zeroed(MAX_ENTRIES, sizeof(IniEntry));
-    add_entry(document->sections, "host", guest->host);
+    add_entry(document->sections, is_upstream(guest) ? "upstream" : "host", guest->host);
     add_entry(document->sections, "token", guest->token);
     add_entry(document->sections, "cluster_id", guest->cluster_id);
-    add_entry(document->sections, "auth_type", "pat");
+    add_entry(document->sections, "auth_type", is_upstream(guest) ? NULL : "pat");
     add_entry(document->sections, "serverless_compute_id", guest->is_serverless ? "auto" : NULL);
     return document;
 }
@@ -46,6 +53,12 @@ int settings_load_guest(Settings **ret_settings, const GuestProfile *guest, Prob
     Problems found = PROBLEMS_NULL;
     if (guest->cluster_id && guest->is_serverless) {
         problems_add_error(problems, "cluster_id and serverless are both given; a call goes to one of them");
+        return -EINVAL;
+    }
+    if (is_upstream(guest) && strcasestr(guest->host, "token=")) {
+        problems_add_error(problems,
+                           "the URL has a token in it, and there is another beside it; leave it out "
+                           "of the URL");
         return -EINVAL;
     }
     _cleanup_(loader_deinit) Loader loader = {.source = &NOTHING,

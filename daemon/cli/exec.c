@@ -19,12 +19,14 @@ typedef struct Plan {
     char *remote;            /* SPARK_REMOTE; NULL: local Spark */
     const char *sdk_profile; /* DATABRICKS_CONFIG_PROFILE for the program; NULL: as it is */
     char *control_socket;
+    json_t *document; /* the daemon's status; NULL: local Spark */
     ChildEnvironment child;
 } Plan;
 
 static void plan_deinit(Plan *plan)
 {
     free(plan->control_socket);
+    json_decref(plan->document);
     project_deinit(&plan->project);
     free(plan->remote);
     child_environment_deinit(&plan->child);
@@ -65,8 +67,9 @@ static void warn_about_cluster(const Plan *plan, const ProfileSettings *profile)
         wanted, profile->name, profile->name);
 }
 
-static int check_profile(Plan *plan, const json_t *document)
+static int check_profile(const Plan *plan)
 {
+    const json_t *document = plan->document;
     const char *name = plan->project.profile;
     const json_t *profile = daemon_status_profile(document, name);
     const char *problem = profile ? daemon_status_text(profile, "problem") : NULL;
@@ -87,9 +90,9 @@ static int check_profile(Plan *plan, const json_t *document)
 }
 
 /* Fills `remote` from what the daemon says of itself. */
-static int reach_daemon(Plan *plan, const json_t *document)
+static int reach_daemon(Plan *plan)
 {
-    const char *address = daemon_status_address(document), *profile = plan->project.profile;
+    const char *address = daemon_status_address(plan->document), *profile = plan->project.profile;
     _cleanup_(text_deinit) Text reason = TEXT_NULL;
     _cleanup_(mem_freep) char *guest = NULL;
     int code = CLI_OK;
@@ -102,7 +105,7 @@ static int reach_daemon(Plan *plan, const json_t *document)
         guest = guest_register(plan->control_socket, &plan->project, &reason);
         profile = guest;
     } else {
-        code = check_profile(plan, document);
+        code = check_profile(plan);
     }
     if (reason.length > 0) {
         report_error("%s", text_string(&reason));
@@ -132,20 +135,31 @@ static int find_daemon(Plan *plan)
     SettingsSource source = options_source(plan->options);
     plan->control_socket = settings_control_socket(&source);
     _cleanup_(text_deinit) Text reason = TEXT_NULL;
-    _cleanup_(daemon_status_release) json_t *document = NULL;
     bool started = false;
     if (launcher_ensure_daemon(plan->options, plan->control_socket, &started, &reason) != 0 ||
-        daemon_status_fetch(plan->control_socket, &document, &reason) != 0) {
+        daemon_status_fetch(plan->control_socket, &plan->document, &reason) != 0) {
         report_error("%s", text_string(&reason));
         return CLI_FAILED;
     }
     if (started)
         (void)fputs("started a daemon in the background; it ends with: sparkbouncer stop\n", stderr);
     consult_settings(plan, &source);
-    return reach_daemon(plan, document);
+    return reach_daemon(plan);
 }
 
 /* ---- both commands */
+
+/* The program's other libraries log in by the daemon too, where that is on and Spark is a workspace's. */
+static void fill_login(Plan *plan)
+{
+    const char *service = daemon_status_text(plan->document, "metadata_service");
+    const json_t *profile =
+        plan->project.guest_host ? NULL : daemon_status_profile(plan->document, plan->project.profile);
+    const char *workspace = daemon_status_text(profile, "workspace");
+    if (service && workspace)
+        child_environment_set_login(&plan->child, plan->environment, service, workspace,
+                                    daemon_status_text(profile, "name"));
+}
 
 /* What a flag says goes before what the program would read from .env itself. */
 static void fill_overrides(Plan *plan)
@@ -173,6 +187,7 @@ static int make_plan(Plan *plan)
     if (code != CLI_OK)
         return code;
     child_environment_fill(&plan->child, &plan->project, plan->remote, plan->environment);
+    fill_login(plan);
     fill_overrides(plan);
     return CLI_OK;
 }

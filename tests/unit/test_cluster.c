@@ -693,8 +693,9 @@ START_TEST(unattended_questions_leave_a_start_alone)
     cluster_start_unattended(cluster);
     expect_and_answer(GET, 200, OFF);
     expect_and_answer(START, 200, "{}");
+    cluster_ask_unattended(cluster); /* answered by what is known already */
     ck_assert(step_time());
-    cluster_ask_unattended(cluster);
+    ck_assert(step_time());
     expect_and_answer(GET, 200, RUNNING);
     expect_state(CLUSTER_RUNNING, CLUSTER_START_DONE);
     expect_silence();

@@ -39,7 +39,7 @@ typedef struct ChildEnvironment {
 /* `remote`: the SPARK_REMOTE; NULL: local Spark. Changes that would change nothing are left out. */
 void child_environment_fill(ChildEnvironment *child, const Project *project, const char *remote,
                             Environment environment);
-/* Sets one more. */
+/* Sets one more; `value` NULL: takes it away. */
 void child_environment_set(ChildEnvironment *child, Environment environment, const char *name,
                            const char *value);
 /* Sets what makes Databricks' own tools (SDKs, CLI, dbt, MLflow) ask the daemon for the token of `workspace`,

@@ -18,6 +18,7 @@ typedef struct Plan {
     Project project;
     char *remote;            /* SPARK_REMOTE; NULL: local Spark */
     const char *sdk_profile; /* DATABRICKS_CONFIG_PROFILE for the program; NULL: as it is */
+    bool is_ours_alone; /* a profile that Databricks' own tools do not know, and fail on when it is named */
     char *control_socket;
     json_t *document; /* the daemon's status; NULL: local Spark */
     ChildEnvironment child;
@@ -126,8 +127,9 @@ static void consult_settings(Plan *plan, const SettingsSource *source)
     const char *name = plan->project.profile ? plan->project.profile : settings->default_profile;
     const ProfileSettings *profile = find_settings(settings, name);
     warn_about_cluster(plan, profile);
-    if (profile && profile->databricks)
+    if (profile && profile->databricks && profile->is_shared)
         plan->sdk_profile = plan->project.profile;
+    plan->is_ours_alone = profile && plan->project.profile && !profile->is_shared;
 }
 
 static int find_daemon(Plan *plan)
@@ -168,8 +170,10 @@ static void fill_overrides(Plan *plan)
     ChildEnvironment *child = &plan->child;
     if (plan->sdk_profile)
         child_environment_set(child, plan->environment, "DATABRICKS_CONFIG_PROFILE", plan->sdk_profile);
-    if (options->profile)
-        child_environment_set(child, plan->environment, "DATABRICKS_PROFILE", options->profile);
+    if (plan->is_ours_alone)
+        child_environment_set(child, plan->environment, "DATABRICKS_CONFIG_PROFILE", NULL);
+    if (options->profile || plan->is_ours_alone)
+        child_environment_set(child, plan->environment, "DATABRICKS_PROFILE", plan->project.profile);
     if (options->cluster)
         child_environment_set(child, plan->environment, "SPARK_CONNECT_CLUSTER_ID", options->cluster);
     /* Where flags say which daemon: the commands and the helper for Python find it too. */

@@ -141,6 +141,7 @@ typedef struct ProfileSettings {
     uint16_t port;
     bool use_tls;
     bool databricks; /* from a Databricks `host`, not from `upstream` */
+    bool is_shared;  /* has a section in ~/.databrickscfg, so that Databricks' own tools know its name */
     AuthSettings auth;
     char *cluster_id;
     bool is_serverless; /* serverless_compute_id: x-databricks-session-id in place of a cluster id */

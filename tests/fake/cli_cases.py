@@ -217,6 +217,21 @@ def exec_login(scene):
     expect("DATABRICKS_AUTH_TYPE" not in person.look("--local")["environment"], "a login for local Spark")
 
 
+@proxied("exec: Databricks' own tools are told of a profile only where they know it")
+def exec_names_profile(scene):
+    sections = lab(scene.fake(token=TOKEN))
+    for name in ("ours", "both"):
+        sections[f"profile {name}"] = {"host": "https://127.0.0.1:1", "token": MARKED}
+    person = Person(scene, sections)
+    person.write(".databrickscfg", "[both]\nhost = https://127.0.0.1:1\n")
+    for words, variables, expected in ((("-p", "both"), {}, ("both", "both")), (("-p", "ours"), {}, (None, "ours")),
+                                       ((), {"DATABRICKS_CONFIG_PROFILE": "ours"}, (None, "ours")),
+                                       (("-p", "ours"), {"DATABRICKS_CONFIG_PROFILE": "both"}, (None, "ours"))):
+        seen = person.look(*words, **variables)["environment"]
+        expect_equal((seen.get("DATABRICKS_CONFIG_PROFILE"), seen.get("DATABRICKS_PROFILE")), expected, f"{words} {variables}")
+        expect(seen["SPARK_REMOTE"].endswith("x-profile=" + expected[1]), seen["SPARK_REMOTE"])
+
+
 @proxied("exec: a host that is no workspace becomes an upstream")
 def exec_guest_elsewhere(scene):
     server = scene.fake(token=MARKED)

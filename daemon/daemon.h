@@ -16,6 +16,7 @@
 #include "base/deadline.h"
 #include "base/log.h"
 #include "base/loop_lag.h"
+#include "base/network_watch.h"
 #include "conf/settings.h"
 #include "front/listener_set.h"
 #include "relay/relay.h"
@@ -38,6 +39,7 @@ typedef struct Daemon {
     Control *control;
     Reloader *reloader;
     FileWatch *file_watch;
+    NetworkWatch *network_watch;
     MetadataService *metadata_service; /* NULL: off */
     uv_signal_t signals[4];
     uv_timer_t watchdog; /* of systemd; started only when it wants one */

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "relay/call.h"
-#include "relay/named_call.h"
+#include "relay/mapped_call.h"
 #include "spark/codec.h"
 
 /* ---- waiting and deadlines */
@@ -15,6 +15,8 @@ static void fail_unreachable(Call *call)
     const ProfileSettings *profile = upstream->profile;
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {.reason = "UPSTREAM_UNREACHABLE", .metadata = metadata};
+    if (upstream->last_error[0] && fallback_take(call, upstream->last_error))
+        return;
     if (upstream->last_error[0] && call->broken_since_ns)
         call_fail(call, STATUS_UNAVAILABLE, &details,
                   "sparkbouncer: the results broke off %" PRIu64 " s ago and cannot go on: %s",
@@ -39,6 +41,7 @@ static void waited_long_enough(Call *call)
     case WAIT_BACKOFF: call_dispatch(call); break;
     case WAIT_CREDENTIAL: call_fail_without_credential(call); break;
     case WAIT_CONNECTION:
+    case WAIT_LOCAL:
     case WAIT_CLUSTER: fail_unreachable(call); break;
     }
 }
@@ -119,7 +122,7 @@ static void write_reattach(Call *call)
     const Envelope *envelope = &call->request.envelope;
     uint8_t bytes[CODEC_REATTACH_SIZE];
     ReattachFields fields = {
-        .session_id = call->named ? call->named->session_id : envelope_text(envelope, ENVELOPE_SESSION_ID),
+        .session_id = call->mapped ? call->mapped->session_id : envelope_text(envelope, ENVELOPE_SESSION_ID),
         .user_id = envelope_text(envelope, ENVELOPE_USER_ID),
         .operation_id = envelope_text(envelope, ENVELOPE_OPERATION_ID),
         .client_type = envelope_text(envelope, ENVELOPE_CLIENT_TYPE),
@@ -142,8 +145,8 @@ static void prepare_again(Call *call)
         write_reattach(call);
     else
         rewind_request(call);
-    if (call->named)
-        session_patch_restart(&call->named->response);
+    if (call->mapped)
+        mapped_call_again(call);
     message_watch_reset(&call->response);
     resume_again(&call->resume);
     call->knows_server_session = false; /* the server may be another */
@@ -212,6 +215,7 @@ static void call_open(Call *call, PooledConnection *pooled)
         wait_for_connection(call);
         return;
     }
+    fallback_sent(call);
     call->n_attempts++;
     call->pooled = pooled;
     call->sent_ns = call->relay->http2.now_ns;
@@ -226,6 +230,8 @@ void call_dispatch(Call *call)
     call->waiter.is_bulk = call->is_bulk;
     if (call->upstream->is_retired)
         call->upstream = relay_follow(call->relay, call->upstream);
+    if (fallback_holds(call))
+        return;
     if (!refresher_current(call->upstream->refresher)) {
         wait_for_credential(call);
         return;
@@ -256,6 +262,7 @@ void call_stop_waiting(Call *call)
     switch (call->wait) {
     case WAIT_CONNECTION: upstream_stop_waiting(call->upstream, &call->waiter); break;
     case WAIT_CREDENTIAL: refresher_stop_waiting(call->upstream->refresher, &call->credential_waiter); break;
+    case WAIT_LOCAL: fallback_stop_waiting(call); break;
     case WAIT_CLUSTER: cluster_stop_waiting(call->upstream->cluster, &call->cluster_waiter); break;
     case WAIT_BACKOFF: break;
     }

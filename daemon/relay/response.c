@@ -5,7 +5,8 @@
 
 #include "base/clock.h"
 #include "relay/call.h"
-#include "relay/named_call.h"
+#include "relay/mapped_call.h"
+#include "relay/own_call.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -51,7 +52,7 @@ static void not_grpc(Call *call)
     if (call_refused(call, http_status, call->page.bytes, call->page.length))
         return;
     (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
-    if (call_recover(call, end, reason))
+    if (call_recover(call, end, reason) || fallback_take(call, reason))
         return;
     if (!header_list_copy_value(&call->to_upstream.received_headers, "content-type", type, sizeof type))
         (void)snprintf(type, sizeof type, "no content type");
@@ -126,6 +127,7 @@ void response_headers_received(Call *call, bool end)
         return; /* a status alone, or nothing: response_ended() sees to it */
     if (!resume_is_possible(&call->resume))
         call_forget_request(call); /* it is being answered: never sent again */
+    fallback_answered(call);
     if (call->response_started)
         return; /* the client's stream goes on */
     call->response_started = true;
@@ -149,7 +151,7 @@ static void learn_server_session(Call *call)
 static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
 {
     Session *session = call->session;
-    bool is_clone = call->named && call->method->id == METHOD_CLONE_SESSION;
+    bool is_clone = call->method && call->method->id == METHOD_CLONE_SESSION;
     bool is_wanted = session && (call->method->response_is_stream || is_clone ||
                                  session->server_side_session_id[0] == '\0');
     if (!is_wanted)
@@ -157,7 +159,7 @@ static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
     else if (message_watch_feed(&call->response, call->method->response, bytes, length)) {
         learn_server_session(call);
         if (is_clone)
-            named_call_cloned(call);
+            mapped_call_cloned(call);
     }
 }
 
@@ -199,8 +201,8 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
         page_received(call, bytes, length);
         return;
     }
-    if (call->named)
-        session_patch_apply(&call->named->response, (uint8_t *)(uintptr_t)bytes, length);
+    if (call->mapped)
+        session_patch_apply(&call->mapped->response, (uint8_t *)(uintptr_t)bytes, length);
     if (resume_is_possible(&call->resume))
         known = follow_results(call, bytes, length);
     else if (!call->response.is_done)
@@ -236,6 +238,8 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    if (mapped_call_refused(call, message ? message->value : NULL, message ? message->value_length : 0))
+        return true;
     if (call_refused(call, 200, message ? message->value : NULL, message ? message->value_length : 0))
         return true;
     if (call->status == STATUS_UNAVAILABLE)
@@ -243,6 +247,25 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     if (call->reattaches && is_unknown_operation(call, message))
         return call_recover(call, ATTEMPT_NO_OPERATION, "the server does not know the operation");
     return false;
+}
+
+/* What the server's last word means for what is known of operation and session. */
+static void learn_from_end(Call *call, const HeaderList *trailers)
+{
+    const Header *message = header_list_find(trailers, "grpc-message");
+    bool is_whole = call->status == STATUS_OK && !resume_is_possible(&call->resume);
+    bool is_spark_error = call->status == STATUS_INTERNAL && !says(message, "INVALID_CURSOR.");
+    if (call->operation && (is_whole || is_spark_error))
+        call->operation->is_running = false;
+    bool session_is_gone =
+        call->status != STATUS_OK && call->session &&
+        (says(message, "INVALID_HANDLE.SESSION_CLOSED") || says(message, "INVALID_HANDLE.SESSION_CHANGED"));
+    if (!session_is_gone)
+        return;
+    if (call->session->kind == SESSION_CLONE) /* its id must not come to mean the named session */
+        call->session->server_side_session_id[0] = '\0';
+    else
+        registry_forget(&call->relay->registry, call->session);
 }
 
 /* Passes on the answer of an attempt that consists of a status alone. */
@@ -273,6 +296,17 @@ static void ended_without_status(Call *call)
                   profile->host, profile->port, profile->name);
 }
 
+/* What a call of our own has come to, for who waits for it. */
+static void note_problem(Call *call, const HeaderList *trailers)
+{
+    const Header *message = header_list_find(trailers, "grpc-message");
+    if (!call->own || call->status == STATUS_OK)
+        return;
+    _cleanup_(mem_freep) char *problem =
+        status_decode_message(message ? message->value : "", message ? message->value_length : 0);
+    own_call_note(call, *problem ? problem : status_name(call->status));
+}
+
 void response_ended(Call *call)
 {
     if (call->state != CALL_RUNNING)
@@ -292,7 +326,11 @@ void response_ended(Call *call)
     }
     if (recover_from_status(call, last))
         return;
+    note_problem(call, last);
     credential_accepted(call);
+    learn_from_end(call, last);
+    if (call->status != STATUS_UNAVAILABLE)
+        fallback_answered(call);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ring 3: stock PySpark through the daemon to real Spark Connect servers, each case compared with the direct run.
 #
-#   tests/e2e/e2e.sh --daemon build/release/sparkbouncer [--only program|matrix|helper|clients|abstract] [--case NAME]
+#   tests/e2e/e2e.sh --daemon build/release/sparkbouncer [--only program|matrix|named|helper|clients|abstract] [--case NAME]
 #
 # Starts two servers with different tokens and the daemon; ends with `N passed, N failed, N skipped`.
 set -euo pipefail
@@ -86,9 +86,17 @@ write_config "$SCRATCH/daemon" < <(
     say "[profile second]"
     say "upstream = ${SECOND_DIRECT%%/;*}"
     say "token = $SECOND_TOKEN"
+    say
+    say "[profile here]"
+    say "upstream = local"
+    say
+    say "[profile gone]"
+    say "upstream = sc://127.0.0.1:1"
+    say "fallback = local"
+    say "connect_timeout = 1s"
 )
 [[ $(uname) != Linux ]] || sed -i "s/^listen = .*/&, abstract:$ABSTRACT/" "$CONFIG"
-start_daemon daemon "$DAEMON" "$CONFIG" || exit 1
+PYSPARK_PYTHON=$PYTHON JAVA_HOME=$(find_java 17) start_daemon daemon "$DAEMON" "$CONFIG" || exit 1
 PROXIED="$DAEMON_URL/;x-profile=dev"
 export MATRIX_DIRECT=$DIRECT MATRIX_SECOND_DIRECT=$SECOND_DIRECT MATRIX_PROXIED=$PROXIED
 export MATRIX_SECOND_PROXIED="$DAEMON_URL/;x-profile=second"
@@ -101,6 +109,11 @@ if wanted matrix; then
     step "what PySpark does, direct and through the daemon"
     "$PYTHON" "$E2E/matrix.py" "${CASES[@]}" 2>"$SCRATCH/matrix.err" | show "$SCRATCH/matrix.out"
     add_counts matrix "$SCRATCH/matrix.out"
+fi
+if wanted named; then
+    step "processes that share a named session"
+    "$PYTHON" "$E2E/named_sessions.py" "$PROXIED" 2>"$SCRATCH/named.err" | show "$SCRATCH/named.out"
+    add_counts named "$SCRATCH/named.out"
 fi
 if wanted abstract && [[ $(uname) == Linux ]]; then
     step "the same through an abstract socket"
@@ -116,6 +129,21 @@ if wanted helper; then
         ok "exec_and_helper"
     else
         failed "exec_and_helper: $(tail -n 1 "$SCRATCH/helper.out")"
+    fi
+fi
+if wanted local; then
+    step "a local Spark server, found by its Python, for a profile without another and for one that is not there"
+    for name in here gone; do
+        if timeout 240 "$PYTHON" "$E2E/local_session.py" "$DAEMON_URL/;x-profile=$name" >"$SCRATCH/local.out" 2>&1; then
+            ok "local_$name"
+        else
+            failed "local_$name: $(tail -n 1 "$SCRATCH/local.out"); $(grep 'ocal Spark' "$SCRATCH/daemon.err" | tail -n 1)"
+        fi
+    done
+    if [[ $(grep -c 'starting a local Spark server' "$SCRATCH/daemon.err") -eq 1 ]]; then
+        ok "local_is_shared"
+    else
+        failed "local_is_shared: $(grep 'ocal Spark' "$SCRATCH/daemon.err" | tail -n 1)"
     fi
 fi
 if wanted clients; then

@@ -21,11 +21,15 @@ import fake_cases  # noqa: F401  (each import registers its cases)
 import flow_cases  # noqa: F401
 import policy_cases  # noqa: F401
 import release_cases  # noqa: F401
+import named_cases  # noqa: F401
 import resume_cases  # noqa: F401
 import fault_cases  # noqa: F401
 import lifecycle_cases  # noqa: F401
 import tls_cases  # noqa: F401
 import reload_cases  # noqa: F401
+import orphan_cases  # noqa: F401
+import network_cases  # noqa: F401
+import local_spark_cases  # noqa: F401
 import metadata_cases  # noqa: F401
 import cli_cases  # noqa: F401
 

@@ -57,6 +57,7 @@ static void finish(Daemon *daemon)
     for (size_t i = 0; i < N_SIGNALS; i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
     uv_close((uv_handle_t *)&daemon->watchdog, NULL);
+    loop_lag_close(&daemon->lag);
 }
 
 static void on_drain_deadline(Deadline *deadline)
@@ -217,7 +218,8 @@ static json_t *on_status(void *context)
                          .started_ns = daemon->started_ns,
                          .addresses = addresses,
                          .n_addresses = listeners->n_entries,
-                         .metadata_url = metadata_service_url(daemon->metadata_service)};
+                         .metadata_url = metadata_service_url(daemon->metadata_service),
+                         .lag = &daemon->lag};
     json_t *document = status_document(&daemon->relay, &facts);
     free(addresses);
     return document;
@@ -405,6 +407,8 @@ int daemon_new(Daemon **ret_daemon, Settings *settings, const SettingsSource *so
     daemon->drain_deadline = (Deadline)DEADLINE_INIT(on_drain_deadline);
     protect_process();
     int error = uv_loop_init(&daemon->loop);
+    if (error == 0)
+        error = loop_lag_init(&daemon->lag, &daemon->loop);
     if (error == 0)
         error = relay_init(&daemon->relay, &daemon->loop, settings, &daemon->log);
     if (error == 0)

@@ -15,6 +15,7 @@
 #include "admin/reloader.h"
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/loop_lag.h"
 #include "base/network_watch.h"
 #include "conf/settings.h"
 #include "front/listener_set.h"
@@ -31,6 +32,7 @@ typedef struct Daemon {
     uv_loop_t loop;
     Settings *settings; /* in force; a reference */
     Log log;
+    LoopLag lag;
     DaemonState state;
     Relay relay;
     ListenerSet listeners;

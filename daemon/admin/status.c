@@ -138,6 +138,18 @@ static json_t *cluster_document(const Upstream *upstream)
     return document;
 }
 
+/* The workspace as the Databricks tools spell it; null for other servers. */
+static void add_workspace(json_t *document, const ProfileSettings *profile)
+{
+    _cleanup_(text_deinit) Text url = TEXT_NULL;
+    bool is_workspace = profile->databricks && profile->host;
+    if (is_workspace)
+        text_printf(&url, "%s://%s", profile->use_tls ? "https" : "http", profile->host);
+    if (is_workspace && profile->port != (profile->use_tls ? 443 : 80))
+        text_printf(&url, ":%u", profile->port);
+    status_add_text(document, "workspace", is_workspace ? text_string(&url) : NULL);
+}
+
 /* What a profile has to do with the local Spark server. */
 static const char *fallback_value(const ProfileSettings *profile)
 {
@@ -194,7 +206,9 @@ static json_t *profile_document(const Relay *relay, const Destination *destinati
     status_add_text(document, "host", profile->host);
     status_add_count(document, "port", profile->port);
     status_add_boolean(document, "tls", profile->use_tls);
+    add_workspace(document, profile);
     status_add_text(document, "cluster_id", profile->cluster_id);
+    status_add_boolean(document, "serverless", profile->is_serverless);
     (void)json_object_set_new(document, "cluster", cluster_document(upstream));
     status_add_text(document, "state", profile_state(relay, destination, problem));
     status_add_text(document, "problem", problem);
@@ -321,6 +335,21 @@ static json_t *counts_document(const RelayCounts *counts)
     return document;
 }
 
+/* Whether something has kept the loop from listening. */
+static json_t *loop_document(const LoopLag *lag)
+{
+    json_t *document = json_object();
+    status_add_count(document, "turns", lag->n_turns);
+    status_add_count(document, "turns_of_10_ms", lag->n_slow);
+    status_add_count(document, "turns_of_100_ms", lag->n_very_slow);
+    status_add_count(document, "longest_turn_ms", lag->longest_ns / NS_PER_MS);
+    (void)json_object_set_new(document, "longest_turn_age_s",
+                              lag->n_turns > 0
+                                  ? json_integer((json_int_t)((uv_hrtime() - lag->longest_at_ns) / NS_PER_S))
+                                  : json_null());
+    return document;
+}
+
 static json_t *listeners_document(const StatusFacts *facts)
 {
     json_t *listeners = json_array();
@@ -342,6 +371,7 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
     (void)json_object_set_new(document, "listeners", listeners_document(facts));
     status_add_text(document, "metadata_service", facts->metadata_url);
     (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
+    (void)json_object_set_new(document, "loop", loop_document(facts->lag));
     status_add_count(document, "clients", relay->clients.n_entries);
     (void)json_object_set_new(document, "profiles", profiles_document(relay));
     (void)json_object_set_new(document, "local_spark", local_spark_document(relay));

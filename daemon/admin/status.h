@@ -2,6 +2,7 @@
 
 /* The document of GET /status: what the daemon does just now. Loop thread only. */
 
+#include "base/loop_lag.h"
 #include "relay/relay.h"
 
 typedef struct json_t json_t; /* jansson */
@@ -13,6 +14,7 @@ typedef struct StatusFacts {
     const char *const *addresses; /* as a client writes them: "sc://localhost:15002" */
     size_t n_addresses;
     const char *metadata_url; /* of the metadata service; NULL: it is off */
+    const LoopLag *lag;
 } StatusFacts;
 
 /* A new reference; never NULL. Holds no secret but `metadata_url`, for the owner's eyes. */

@@ -29,6 +29,7 @@ struct Cluster {
     List waiters, due; /* due: they are told at the next opportunity */
     uint64_t round;    /* of telling: whoever gets due while others are told waits for the next one */
     ClusterWaiter unattended;
+    ClusterWaiter curious; /* of cluster_ask_unattended() */
 
     ClusterRequest request; /* of this phase, or the one before */
     bool is_second_try;     /* of the request, with another credential */
@@ -512,6 +513,12 @@ void cluster_start_unattended(Cluster *cluster)
         cluster_start(cluster, &cluster->unattended);
 }
 
+void cluster_ask_unattended(Cluster *cluster)
+{
+    if (!list_link_is_linked(&cluster->curious.link))
+        cluster_ask(cluster, &cluster->curious);
+}
+
 /* ---- facts */
 
 static uint64_t expected_ms(const Cluster *cluster)
@@ -557,6 +564,8 @@ Cluster *cluster_new(const ClusterContext *context)
     list_init(&cluster->due);
     list_link_init(&cluster->unattended.link);
     cluster->unattended.on_known = on_unattended_known;
+    list_link_init(&cluster->curious.link);
+    cluster->curious.on_known = on_unattended_known;
     list_link_init(&cluster->credential_waiter.link);
     cluster->credential_waiter.on_ready = on_credential;
     cluster->credential_waiter.on_failed = on_no_credential;
@@ -571,6 +580,7 @@ Cluster *cluster_free(Cluster *cluster)
     if (!cluster)
         return NULL;
     cluster_stop_waiting(cluster, &cluster->unattended);
+    cluster_stop_waiting(cluster, &cluster->curious);
     assert(list_is_empty(&cluster->waiters) && list_is_empty(&cluster->due));
     free(cluster->name);
     free(cluster->message);

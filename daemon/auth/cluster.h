@@ -75,6 +75,8 @@ void cluster_start(Cluster *cluster, ClusterWaiter *waiter);
 void cluster_stop_waiting(Cluster *cluster, ClusterWaiter *waiter);
 /* Starts it like a waiter of its own, which stays until it is known how that ended. */
 void cluster_start_unattended(Cluster *cluster);
+/* Asks for the sake of cluster_facts() alone. */
+void cluster_ask_unattended(Cluster *cluster);
 /* The latest answer; strings are borrowed until the next event. */
 void cluster_facts(const Cluster *cluster, ClusterFacts *ret_facts);
 /* "under way"; for status. */

@@ -499,10 +499,14 @@ static void set_route(HttpsExchange *exchange, const HttpsRequest *request, bool
     (void)set(exchange->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     (void)set(exchange->easy, CURLOPT_SSL_VERIFYPEER, 1L);
     (void)set(exchange->easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (ca_file && *ca_file) {
+    if (ca_file && *ca_file)
         (void)set(exchange->easy, CURLOPT_CAINFO, ca_file);
+    else
+        (void)exchange->https->curl->easy_getinfo(exchange->easy, CURLINFO_CAINFO, &ca_file);
+    /* The system's roots are in a file and in a folder. With the file alone libcurl keeps what it has read,
+     * which takes long enough to hold up the loop, instead of reading it for each connection. */
+    if (ca_file && *ca_file)
         (void)set(exchange->easy, CURLOPT_CAPATH, NULL);
-    }
     if (is_plain) {
         (void)set(exchange->easy, CURLOPT_PROXY, ""); /* it stays on this machine */
     } else if (request->proxy) {

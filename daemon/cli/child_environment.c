@@ -171,6 +171,19 @@ char *spark_remote_url(const char *address, const char *profile, const char *clu
     return text_take(&url);
 }
 
+/* ---- the login */
+
+void child_environment_set_login(ChildEnvironment *child, Environment environment, const char *service,
+                                 const char *workspace, const char *profile)
+{
+    _cleanup_(text_deinit) Text url = TEXT_NULL;
+    text_printf(&url, "%s/", service);
+    append_encoded(&url, profile);
+    change(child, environment, "DATABRICKS_AUTH_TYPE", "metadata-service");
+    change(child, environment, "DATABRICKS_METADATA_SERVICE_URL", text_string(&url));
+    change(child, environment, "DATABRICKS_HOST", workspace);
+}
+
 /* ---- shells */
 
 /* Between single quotes nothing is special but these characters, each with `before` and `after` it. */

@@ -39,9 +39,14 @@ typedef struct ChildEnvironment {
 /* `remote`: the SPARK_REMOTE; NULL: local Spark. Changes that would change nothing are left out. */
 void child_environment_fill(ChildEnvironment *child, const Project *project, const char *remote,
                             Environment environment);
-/* Sets one more. */
+/* Sets one more; `value` NULL: takes it away. */
 void child_environment_set(ChildEnvironment *child, Environment environment, const char *name,
                            const char *value);
+/* Sets what makes Databricks' own tools (SDKs, CLI, dbt, MLflow) ask the daemon for the token of `workspace`,
+ * the URL of one: `service` is the metadata service's address, as secret as a token; it gives that of
+ * `profile`. */
+void child_environment_set_login(ChildEnvironment *child, Environment environment, const char *service,
+                                 const char *workspace, const char *profile);
 void child_environment_deinit(ChildEnvironment *child);
 
 /* sc://…/;x-profile=P;x-databricks-cluster-id=C, what is special in them percent-encoded. `address` is as a

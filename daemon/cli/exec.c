@@ -18,13 +18,16 @@ typedef struct Plan {
     Project project;
     char *remote;            /* SPARK_REMOTE; NULL: local Spark */
     const char *sdk_profile; /* DATABRICKS_CONFIG_PROFILE for the program; NULL: as it is */
+    bool is_ours_alone; /* a profile that Databricks' own tools do not know, and fail on when it is named */
     char *control_socket;
+    json_t *document; /* the daemon's status; NULL: local Spark */
     ChildEnvironment child;
 } Plan;
 
 static void plan_deinit(Plan *plan)
 {
     free(plan->control_socket);
+    json_decref(plan->document);
     project_deinit(&plan->project);
     free(plan->remote);
     child_environment_deinit(&plan->child);
@@ -65,8 +68,9 @@ static void warn_about_cluster(const Plan *plan, const ProfileSettings *profile)
         wanted, profile->name, profile->name);
 }
 
-static int check_profile(Plan *plan, const json_t *document)
+static int check_profile(const Plan *plan)
 {
+    const json_t *document = plan->document;
     const char *name = plan->project.profile;
     const json_t *profile = daemon_status_profile(document, name);
     const char *problem = profile ? daemon_status_text(profile, "problem") : NULL;
@@ -87,9 +91,9 @@ static int check_profile(Plan *plan, const json_t *document)
 }
 
 /* Fills `remote` from what the daemon says of itself. */
-static int reach_daemon(Plan *plan, const json_t *document)
+static int reach_daemon(Plan *plan)
 {
-    const char *address = daemon_status_address(document), *profile = plan->project.profile;
+    const char *address = daemon_status_address(plan->document), *profile = plan->project.profile;
     _cleanup_(text_deinit) Text reason = TEXT_NULL;
     _cleanup_(mem_freep) char *guest = NULL;
     int code = CLI_OK;
@@ -102,7 +106,7 @@ static int reach_daemon(Plan *plan, const json_t *document)
         guest = guest_register(plan->control_socket, &plan->project, &reason);
         profile = guest;
     } else {
-        code = check_profile(plan, document);
+        code = check_profile(plan);
     }
     if (reason.length > 0) {
         report_error("%s", text_string(&reason));
@@ -123,8 +127,9 @@ static void consult_settings(Plan *plan, const SettingsSource *source)
     const char *name = plan->project.profile ? plan->project.profile : settings->default_profile;
     const ProfileSettings *profile = find_settings(settings, name);
     warn_about_cluster(plan, profile);
-    if (profile && profile->databricks)
+    if (profile && profile->databricks && profile->is_shared)
         plan->sdk_profile = plan->project.profile;
+    plan->is_ours_alone = profile && plan->project.profile && !profile->is_shared;
 }
 
 static int find_daemon(Plan *plan)
@@ -132,20 +137,31 @@ static int find_daemon(Plan *plan)
     SettingsSource source = options_source(plan->options);
     plan->control_socket = settings_control_socket(&source);
     _cleanup_(text_deinit) Text reason = TEXT_NULL;
-    _cleanup_(daemon_status_release) json_t *document = NULL;
     bool started = false;
     if (launcher_ensure_daemon(plan->options, plan->control_socket, &started, &reason) != 0 ||
-        daemon_status_fetch(plan->control_socket, &document, &reason) != 0) {
+        daemon_status_fetch(plan->control_socket, &plan->document, &reason) != 0) {
         report_error("%s", text_string(&reason));
         return CLI_FAILED;
     }
     if (started)
         (void)fputs("started a daemon in the background; it ends with: sparkbouncer stop\n", stderr);
     consult_settings(plan, &source);
-    return reach_daemon(plan, document);
+    return reach_daemon(plan);
 }
 
 /* ---- both commands */
+
+/* The program's other libraries log in by the daemon too, where that is on and Spark is a workspace's. */
+static void fill_login(Plan *plan)
+{
+    const char *service = daemon_status_text(plan->document, "metadata_service");
+    const json_t *profile =
+        plan->project.guest_host ? NULL : daemon_status_profile(plan->document, plan->project.profile);
+    const char *workspace = daemon_status_text(profile, "workspace");
+    if (service && workspace)
+        child_environment_set_login(&plan->child, plan->environment, service, workspace,
+                                    daemon_status_text(profile, "name"));
+}
 
 /* What a flag says goes before what the program would read from .env itself. */
 static void fill_overrides(Plan *plan)
@@ -154,8 +170,10 @@ static void fill_overrides(Plan *plan)
     ChildEnvironment *child = &plan->child;
     if (plan->sdk_profile)
         child_environment_set(child, plan->environment, "DATABRICKS_CONFIG_PROFILE", plan->sdk_profile);
-    if (options->profile)
-        child_environment_set(child, plan->environment, "DATABRICKS_PROFILE", options->profile);
+    if (plan->is_ours_alone)
+        child_environment_set(child, plan->environment, "DATABRICKS_CONFIG_PROFILE", NULL);
+    if (options->profile || plan->is_ours_alone)
+        child_environment_set(child, plan->environment, "DATABRICKS_PROFILE", plan->project.profile);
     if (options->cluster)
         child_environment_set(child, plan->environment, "SPARK_CONNECT_CLUSTER_ID", options->cluster);
     /* Where flags say which daemon: the commands and the helper for Python find it too. */
@@ -173,6 +191,7 @@ static int make_plan(Plan *plan)
     if (code != CLI_OK)
         return code;
     child_environment_fill(&plan->child, &plan->project, plan->remote, plan->environment);
+    fill_login(plan);
     fill_overrides(plan);
     return CLI_OK;
 }

@@ -76,15 +76,25 @@ json_t *profile_rows_from_settings(const Settings *settings)
 
 /* ---- asking */
 
+/* Somebody waits for the workspace's answer; a start may take minutes, and its state is known meanwhile. */
+static bool is_asked(const json_t *cluster)
+{
+    const char *start = daemon_status_text(cluster, "start");
+    bool is_starting = start && (strcmp(start, "wanted") == 0 || strcmp(start, "under way") == 0);
+    return !is_starting && json_integer_value(json_object_get(cluster, "waiting")) > 0;
+}
+
 bool profile_is_settled(const json_t *profile)
 {
     const json_t *credential = json_object_get(profile, "credential");
-    bool has_cluster = json_is_object(json_object_get(profile, "cluster")) && daemon_cluster_id(profile);
+    const json_t *cluster = json_object_get(profile, "cluster");
+    bool has_cluster = json_is_object(cluster) && daemon_cluster_id(profile);
     if (daemon_status_text(profile, "problem") || !credential)
         return true;
     if (daemon_credential_is_pending(credential))
         return false;
-    return !daemon_credential_is_ready(credential) || !has_cluster || daemon_cluster_state(profile);
+    return !daemon_credential_is_ready(credential) || !has_cluster ||
+           (daemon_cluster_state(profile) && !is_asked(cluster));
 }
 
 static bool is_wanted(const json_t *profile, const char *name)

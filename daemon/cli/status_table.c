@@ -170,6 +170,17 @@ static void append_counts(Text *text, const json_t *document)
                 count_of(counts, "failed_calls"));
 }
 
+/* A daemon of another version may not tell. */
+static void append_loop(Text *text, const json_t *document)
+{
+    const json_t *loop = json_object_get(document, "loop");
+    if (!loop)
+        return;
+    text_append(text, "loop       longest turn ");
+    table_append_duration(text, count_of(loop, "longest_turn_ms"));
+    text_printf(text, ", %" PRIu64 " took more than 100 ms\n", count_of(loop, "turns_of_100_ms"));
+}
+
 /* Nothing where it was never needed. */
 static void append_local_spark(Text *text, const json_t *document)
 {
@@ -263,6 +274,7 @@ void status_table_append(Text *text, const json_t *document)
     append_summary(text, document);
     append_listeners(text, document);
     append_counts(text, document);
+    append_loop(text, document);
     append_profiles(text, document);
     append_local_spark(text, document);
     append_table(text, json_object_get(document, "sessions"), SESSION_COLUMNS, N_COLUMNS(SESSION_COLUMNS),

@@ -148,6 +148,7 @@ void loader_resolve_profile(Loader *loader, ProfileSettings *profile)
         .has_environment = is_default,
         .profile = profile,
     };
+    profile->is_shared = find_base(loader, profile->name) != NULL;
     draft_resolve_destination(&draft);
     draft_resolve_auth(&draft);
     resolve_upstream_tls(&draft);

@@ -149,6 +149,7 @@ typedef struct ProfileSettings {
     uint16_t port;
     bool use_tls;
     bool databricks; /* from a Databricks `host`, not from `upstream` */
+    bool is_shared;  /* has a section in ~/.databrickscfg, so that Databricks' own tools know its name */
     AuthSettings auth;
     char *cluster_id;
     bool is_serverless; /* serverless_compute_id: x-databricks-session-id in place of a cluster id */
@@ -250,7 +251,7 @@ char *settings_control_socket(const SettingsSource *source);
  */
 typedef struct GuestProfile {
     const char *label; /* for logs, status and messages */
-    const char *host;
+    const char *host;  /* https://... of a workspace, or sc://... of another server */
     const char *token;
     const char *cluster_id; /* NULL: none */
     bool is_serverless;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/loader.h"
 
@@ -13,6 +14,12 @@ static void add_entry(IniSection *section, const char *key, const char *value)
     if (value)
         section->entries[section->n_entries++] =
             (IniEntry){.key = mem_copy_string(key), .value = mem_copy_string(value)};
+}
+
+/* A server that is not Databricks. */
+static bool is_upstream(const GuestProfile *guest)
+{
+    return strncasecmp(guest->host, "sc://", 5) == 0;
 }
 
 static IniDocument *empty_document(const char *label)
@@ -31,10 +38,10 @@ static IniDocument *empty_document(const char *label)
 static IniDocument *document_of(const GuestProfile *guest)
 {
     IniDocument *document = empty_document(guest->label);
-    add_entry(document->sections, "host", guest->host);
+    add_entry(document->sections, is_upstream(guest) ? "upstream" : "host", guest->host);
     add_entry(document->sections, "token", guest->token);
     add_entry(document->sections, "cluster_id", guest->cluster_id);
-    add_entry(document->sections, "auth_type", "pat");
+    add_entry(document->sections, "auth_type", is_upstream(guest) ? NULL : "pat");
     add_entry(document->sections, "serverless_compute_id", guest->is_serverless ? "auto" : NULL);
     return document;
 }

@@ -572,4 +572,6 @@ void upstream_probe(Upstream *upstream)
 {
     upstream_connect(upstream);
     refresher_warm(upstream->refresher);
+    if (upstream->cluster)
+        cluster_ask_unattended(upstream->cluster);
 }

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 
+import metadata_cases
 import tls_cases
-from harness import TOKEN, expect, expect_equal
+from harness import TOKEN, Client, expect, expect_equal
 from registry import proxied
 
 MARKED = "dapi-marked-4c1f"
@@ -198,6 +199,48 @@ def exec_guest(scene):
     expect_equal(seen["environment"]["SPARK_REMOTE"], "sc://localhost:4711/;x-profile=guest-1", "SPARK_REMOTE")
     expect_equal(seen["environment"]["SPARKBOUNCER_CONTROL_SOCKET"], path, "where the program finds the daemon")
     expect(MARKED not in json.dumps(seen), "the program was given the token")
+
+
+@proxied("exec: with the metadata service on, the program's other tools log in by the daemon; to other servers they do not")
+def exec_login(scene):
+    sections = lab(scene.fake(token=TOKEN), metadata_service="127.0.0.1:0")
+    sections["profile my ws"] = {"host": "https://127.0.0.1:1", "token": MARKED}
+    person = Person(scene, sections)
+    expect("DATABRICKS_AUTH_TYPE" not in person.look()["environment"], "a login for a server that is no workspace")
+    seen = person.look("-p", "my ws", DATABRICKS_AUTH_TYPE="pat")["environment"]
+    service = person.status()["metadata_service"]
+    expect_equal({name: seen.get(name) for name in ("DATABRICKS_AUTH_TYPE", "DATABRICKS_METADATA_SERVICE_URL", "DATABRICKS_HOST")},
+                 {"DATABRICKS_AUTH_TYPE": "metadata-service", "DATABRICKS_METADATA_SERVICE_URL": service + "/my%20ws",
+                  "DATABRICKS_HOST": "https://127.0.0.1:1"}, "variables of the metadata service")
+    code, answer = metadata_cases.ask(seen["DATABRICKS_METADATA_SERVICE_URL"], X_Databricks_Host=seen["DATABRICKS_HOST"])
+    expect_equal((code, answer.get("access_token")), (200, MARKED), "what is there")
+    expect("DATABRICKS_AUTH_TYPE" not in person.look("--local")["environment"], "a login for local Spark")
+
+
+@proxied("exec: Databricks' own tools are told of a profile only where they know it")
+def exec_names_profile(scene):
+    sections = lab(scene.fake(token=TOKEN))
+    for name in ("ours", "both"):
+        sections[f"profile {name}"] = {"host": "https://127.0.0.1:1", "token": MARKED}
+    person = Person(scene, sections)
+    person.write(".databrickscfg", "[both]\nhost = https://127.0.0.1:1\n")
+    for words, variables, expected in ((("-p", "both"), {}, ("both", "both")), (("-p", "ours"), {}, (None, "ours")),
+                                       ((), {"DATABRICKS_CONFIG_PROFILE": "ours"}, (None, "ours")),
+                                       (("-p", "ours"), {"DATABRICKS_CONFIG_PROFILE": "both"}, (None, "ours"))):
+        seen = person.look(*words, **variables)["environment"]
+        expect_equal((seen.get("DATABRICKS_CONFIG_PROFILE"), seen.get("DATABRICKS_PROFILE")), expected, f"{words} {variables}")
+        expect(seen["SPARK_REMOTE"].endswith("x-profile=" + expected[1]), seen["SPARK_REMOTE"])
+
+
+@proxied("exec: a host that is no workspace becomes an upstream")
+def exec_guest_elsewhere(scene):
+    server = scene.fake(token=MARKED)
+    person = Person(scene, lab(server), f"DATABRICKS_HOST=sc://{server.address}/\nDATABRICKS_TOKEN={MARKED}\n")
+    remote = person.look()["environment"]["SPARK_REMOTE"]
+    address, _, name = remote.removeprefix("sc://").partition("/;x-profile=")
+    client = Client(address, metadata=[("x-profile", name)])
+    scene._keep(client)
+    expect_equal(client.start("/spark.connect.SparkConnectService/Config", b"").finish().code, "OK", "a call by the guest")
 
 
 @proxied("profiles: from the settings without a daemon, from the daemon when there is one")

@@ -46,6 +46,15 @@ START_TEST(a_plain_one)
 }
 END_TEST
 
+START_TEST(the_login_of_other_tools)
+{
+    child_environment_set_login(&child, LIST("DATABRICKS_HOST=https://w.example", "DATABRICKS_AUTH_TYPE=pat"),
+                                "http://127.0.0.1:1/5ecret", "https://w.example", "a b/\xc3\xa9");
+    expect("DATABRICKS_AUTH_TYPE=metadata-service\n"
+           "DATABRICKS_METADATA_SERVICE_URL=http://127.0.0.1:1/5ecret/a%20b%2F%C3%A9\n");
+}
+END_TEST
+
 START_TEST(what_is_right_stays)
 {
     fill("", "sc://localhost:1",
@@ -169,6 +178,7 @@ int main(void)
     TCase *tests = tcase_create("child_environment");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_plain_one);
+    tcase_add_test(tests, the_login_of_other_tools);
     tcase_add_test(tests, what_is_right_stays);
     tcase_add_test(tests, proxies_except_this_machine);
     tcase_add_test(tests, bypasses_are_taken_away);

@@ -686,6 +686,25 @@ START_TEST(unattended_starts_end_by_themselves)
 }
 END_TEST
 
+START_TEST(unattended_questions_leave_a_start_alone)
+{
+    cluster_ask_unattended(cluster);
+    cluster_ask_unattended(cluster);
+    cluster_start_unattended(cluster);
+    expect_and_answer(GET, 200, OFF);
+    expect_and_answer(START, 200, "{}");
+    cluster_ask_unattended(cluster); /* answered by what is known already */
+    ck_assert(step_time());
+    ck_assert(step_time());
+    expect_and_answer(GET, 200, RUNNING);
+    expect_state(CLUSTER_RUNNING, CLUSTER_START_DONE);
+    expect_silence();
+    now += 6 * NS_PER_S;
+    cluster_ask_unattended(cluster);
+    expect_sent(GET); /* and is freed in the middle */
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, nothing_is_sent_while_nobody_waits);
@@ -708,6 +727,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, asking_during_a_start_sends_nothing);
     tcase_add_test(tests, the_end_is_estimated_from_the_last_start);
     tcase_add_test(tests, unattended_starts_end_by_themselves);
+    tcase_add_test(tests, unattended_questions_leave_a_start_alone);
 }
 
 int main(void)

@@ -68,10 +68,12 @@ START_TEST(test_pat_cancelled)
     mint_cancel(mint_start(&mint_context, AUTH_PAT, on_minted, &minted));
     Mint *mint = mint_start(&mint_context, AUTH_PAT, on_minted, &minted);
     (void)uv_run(&loop, UV_RUN_NOWAIT);
-    mint_cancel(mint);
+    unsigned n_done = minted.n_done;
+    if (n_done == 0) /* else it was read meanwhile, and there is nothing to cancel any more */
+        mint_cancel(mint);
     mint_by(AUTH_PAT);
     expect_sentence(MINT_LOGIN_NEEDED, "cannot be read: file too large");
-    ck_assert_uint_eq(minted.n_done, 1);
+    ck_assert_uint_eq(minted.n_done, n_done + 1);
 }
 END_TEST
 

@@ -104,6 +104,12 @@ static const struct {
      false},
     {"{\"cluster_id\":\"c\",\"credential\":{\"auth_type\":\"pat\",\"state\":\"ready\"},\"cluster\":null}",
      true},
+    {"{\"cluster_id\":\"c\",\"credential\":{\"auth_type\":\"pat\",\"state\":\"ready\"},\"cluster\":{"
+     "\"state\":\"RUNNING\",\"start\":\"none\",\"waiting\":1}}",
+     false},
+    {"{\"cluster_id\":\"c\",\"credential\":{\"auth_type\":\"pat\",\"state\":\"ready\"},\"cluster\":{"
+     "\"state\":\"PENDING\",\"start\":\"under way\",\"waiting\":5}}",
+     true},
 };
 
 START_TEST(settled)

@@ -176,6 +176,37 @@ START_TEST(guests)
 }
 END_TEST
 
+/* Servers that are not Databricks: the same rules as for `upstream` in a file. */
+static const GuestCase GUESTS_ELSEWHERE[] = {
+    {{"guest-1", "sc://spark.example.com", "t", NULL, false}, NULL},
+    {{"guest-1", "SC://spark.example.com:15002/;use_ssl=true", "t", "0712-a", false}, NULL},
+    {{"guest-1", "sc://spark.example.com/;token=u", "t", NULL, false}, "token"},
+    {{"guest-1", "sc://spark.example.com", "t", NULL, true}, "serverless"},
+    {{"guest-1", "sc://", "t", NULL, false}, "upstream"},
+};
+
+START_TEST(guests_elsewhere)
+{
+    const GuestCase *guest_case = &GUESTS_ELSEWHERE[_i];
+    _cleanup_(problems_deinit) Problems problems = PROBLEMS_NULL;
+    _cleanup_(settings_unrefp) Settings *settings = NULL;
+    int error = settings_load_guest(&settings, &guest_case->guest, &problems);
+    ck_assert_msg((error != 0) == (guest_case->sentence != NULL), "%s",
+                  problems.n_entries > 0 ? problems.entries[0].sentence : "no problem");
+    if (error != 0) {
+        const char *sentence = problems.entries[0].sentence;
+        ck_assert_msg(strstr(sentence, guest_case->sentence) != NULL, "%s", sentence);
+        ck_assert_msg(strstr(sentence, ":0") == NULL, "%s", sentence);
+        return;
+    }
+    const ProfileSettings *profile = &settings->profiles[0];
+    ck_assert_str_eq(profile->host, "spark.example.com");
+    ck_assert(profile->use_tls && !profile->databricks && profile->port == 15002);
+    ck_assert_pstr_eq(profile->cluster_id, guest_case->guest.cluster_id);
+    ck_assert_ptr_nonnull(profile->auth.token);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("settings_change");
@@ -186,6 +217,8 @@ int main(void)
     tcase_add_test(tests, addresses);
     tcase_add_test(tests, references);
     tcase_add_loop_test(tests, guests, 0, (int)(sizeof GUESTS / sizeof GUESTS[0]));
+    tcase_add_loop_test(tests, guests_elsewhere, 0,
+                        (int)(sizeof GUESTS_ELSEWHERE / sizeof GUESTS_ELSEWHERE[0]));
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -44,6 +44,7 @@ START_TEST(idle)
         "{\"version\":\"0.1.0\",\"state\":\"running\",\"pid\":4711,\"uptime_s\":7980,\"memory_bytes\":"
         "5452595,"
         "\"listeners\":[\"sc://localhost:15002\",\"unix:/run/x\"],\"clients\":0,"
+        "\"loop\":{\"turns\":9000,\"turns_of_100_ms\":1,\"longest_turn_ms\":120},"
         "\"counts\":{\"calls\":3,\"failed_calls\":1},\"sessions_total\":0,\"calls_total\":0,"
         "\"sessions\":[],\"calls\":[],\"profiles\":[{\"name\":\"dev\",\"is_default\":true,\"host\":\"h\","
         "\"port\":443,\"tls\":true,\"state\":\"ready\",\"connections\":[{},{}],\"calls\":3,"
@@ -54,6 +55,7 @@ START_TEST(idle)
                      "           unix:/run/x\n"
                      "clients    0 connected, 0 sessions\n"
                      "calls      0 running, 3 ended, 1 of them failed\n"
+                     "loop       longest turn 120ms, 1 took more than 100 ms\n"
                      "\n"
                      "PROFILE        SERVER                               STATE      CONNS CALLS  WAIT\n"
                      "dev*           h                                    ready      2     3      0\n");

@@ -428,6 +428,25 @@ def cluster_starts(stage):
     expect_equal(workspace.cluster("c-start")["starts"], 1, "starts")
 
 
+@case("profiles asks for each cluster, and a new state is seen", limit=60)
+def profiles_ask(stage):
+    workspace = stage.workspace
+    workspace.cluster("c-off", state="TERMINATED", name="the etl one")
+    bouncer = Bouncer(stage, "m2m")
+    bouncer.profiles["off"] = bouncer.at_workspace({"token": PAT, "cluster_id": "c-off"})
+    bouncer.start()
+
+    def states():
+        rows = json.loads(bouncer.run("profiles", "--json"))["profiles"]
+        return {row["name"]: row["cluster"]["state"] for row in rows if row["cluster"]}
+
+    expect_equal(states(), {"pat": "RUNNING", "m2m": "RUNNING", "off": "TERMINATED"}, "states")
+    workspace.cluster("c-off", state="PENDING")
+    end = time.monotonic() + 20  # an answer counts for some seconds
+    while states()["off"] != "PENDING":
+        expect(time.monotonic() < end, "the new state was not asked for")
+
+
 @case("serverless: the session id of the call goes along in place of a cluster", limit=60)
 def serverless(stage):
     bouncer = Bouncer(stage, "pat")

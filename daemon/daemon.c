@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "admin/service.h"
+#include "admin/sessions.h"
 #include "admin/status.h"
 #include "auth/cluster.h"
 #include "base/clock.h"
@@ -306,6 +307,22 @@ static bool on_start(void *context, const char *profile, unsigned *ret_status, T
     return problem->length == 0;
 }
 
+static json_t *on_sessions(void *context)
+{
+    return sessions_document(&((Daemon *)context)->relay);
+}
+
+static bool on_release_session(void *context, const SessionRelease *release, ControlQuestion *question,
+                               unsigned *ret_status, Text *problem)
+{
+    Daemon *daemon = context;
+    if (daemon->state == DAEMON_RUNNING)
+        return session_release_begin(&daemon->relay, release, question, ret_status, problem);
+    *ret_status = 503;
+    text_append(problem, "the daemon stops");
+    return false;
+}
+
 /* ---- starting */
 
 static void on_watchdog(uv_timer_t *timer)
@@ -349,6 +366,8 @@ static int open_everything(Daemon *daemon, const SettingsSource *source)
                         .add_guest = on_add_guest,
                         .probe = on_probe,
                         .start = on_start,
+                        .sessions = on_sessions,
+                        .release_session = on_release_session,
                         .context = daemon};
     ReloaderHost reloader_host = {
         .begin = on_reload_begun, .apply = on_reloaded, .end = on_reload_ended, .context = daemon};

@@ -28,6 +28,11 @@ typedef struct ControlQuestion {
  * frees the question. */
 void control_question_answer(ControlQuestion *question, unsigned status, json_t *document);
 
+/* A named session that is to end. Borrowed. */
+typedef struct SessionRelease {
+    const char *name, *profile, *user; /* profile NULL: the default one; user NULL: the only one there is */
+} SessionRelease;
+
 /* What the control server asks of the daemon. */
 typedef struct ControlHost {
     /* The document of GET /status; a new reference. */
@@ -46,6 +51,12 @@ typedef struct ControlHost {
     bool (*probe)(void *context, const char *profile, unsigned *ret_status, Text *problem);
     /* POST /start: begins to start the profile's cluster; status tells how that goes. False as above. */
     bool (*start)(void *context, const char *profile, unsigned *ret_status, Text *problem);
+    /* GET /sessions: a new reference. */
+    json_t *(*sessions)(void *context);
+    /* POST /sessions/release: takes the question over. False, as above, and the question is still the
+     * caller's. */
+    bool (*release_session)(void *context, const SessionRelease *release, ControlQuestion *question,
+                            unsigned *ret_status, Text *problem);
     void *context;
 } ControlHost;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/values.h"
 
 typedef struct Route {
     const char *method, *path;
@@ -126,13 +127,47 @@ static json_t *answer_start(const ControlHost *host, const json_t *body, Control
     return json_pack("{s:b}", "starting", 1);
 }
 
+static json_t *answer_sessions(const ControlHost *host, const json_t *body, ControlAnswer *answer)
+{
+    (void)body;
+    (void)answer;
+    return host->sessions(host->context);
+}
+
+static json_t *answer_release_session(const ControlHost *host, const json_t *body, ControlAnswer *answer)
+{
+    static const char *const KEYS[] = {"name", "profile", "user"};
+    _cleanup_(text_deinit) Text problem = TEXT_NULL;
+    bool is_wrong = !has_only(body, KEYS, sizeof KEYS / sizeof KEYS[0]);
+    SessionRelease release = {.name = string_of(body, "name", &is_wrong),
+                              .profile = string_of(body, "profile", &is_wrong),
+                              .user = string_of(body, "user", &is_wrong)};
+    if (is_wrong || !release.name || !value_is_session_name(release.name, strlen(release.name)))
+        return error_document(answer, 400,
+                              "a release has the string name, the name of a session, perhaps profile and "
+                              "user; nothing else");
+    ControlQuestion *question = mem_new(ControlQuestion);
+    list_link_init(&question->link);
+    if (host->release_session(host->context, &release, question, &answer->status, &problem)) {
+        answer->question = question;
+        return NULL;
+    }
+    free(question);
+    return error_document(answer, answer->status, text_string(&problem));
+}
+
 /* ---- routes */
 
 static const Route ROUTES[] = {
-    {"GET", "/status", false, answer_status},      {"GET", "/ready", false, answer_ready},
-    {"POST", "/stop", false, answer_stop},         {"POST", "/reload", false, answer_reload},
-    {"POST", "/profiles", true, answer_add_guest}, {"POST", "/probe", true, answer_probe},
+    {"GET", "/status", false, answer_status},
+    {"GET", "/ready", false, answer_ready},
+    {"POST", "/stop", false, answer_stop},
+    {"POST", "/reload", false, answer_reload},
+    {"POST", "/profiles", true, answer_add_guest},
+    {"POST", "/probe", true, answer_probe},
     {"POST", "/start", true, answer_start},
+    {"GET", "/sessions", false, answer_sessions},
+    {"POST", "/sessions/release", true, answer_release_session},
 };
 
 static const Route *find_route(const char *path)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/status_values.h"
 #include "auth/cluster.h"
 #include "base/clock.h"
 #include "relay/call.h"
@@ -12,35 +13,6 @@
 #define MAX_ENTRIES 100 /* of sessions and of calls: what a person or a monitor can use */
 
 /* ---- values */
-
-/* What comes from clients and files may be any bytes; JSON has only UTF-8. NULL gives null. */
-static json_t *text_value(const char *bytes, size_t length)
-{
-    if (!bytes)
-        return json_null();
-    json_t *value = json_stringn(bytes, length);
-    if (value)
-        return value;
-    _cleanup_(text_deinit) Text ascii = TEXT_NULL;
-    for (size_t i = 0; i < length; i++)
-        text_append_bytes(&ascii, (unsigned char)bytes[i] < 0x80 ? &bytes[i] : "?", 1);
-    return json_stringn(text_string(&ascii), ascii.length);
-}
-
-static void add_text(json_t *object, const char *key, const char *text)
-{
-    (void)json_object_set_new(object, key, text_value(text, text ? strlen(text) : 0));
-}
-
-static void add_count(json_t *object, const char *key, uint64_t count)
-{
-    (void)json_object_set_new(object, key, json_integer((json_int_t)count));
-}
-
-static void add_boolean(json_t *object, const char *key, bool boolean)
-{
-    (void)json_object_set_new(object, key, json_boolean(boolean));
-}
 
 static uint64_t memory_bytes(void)
 {
@@ -69,15 +41,15 @@ static json_t *connection_document(const PooledConnection *pooled)
 {
     const Connection *connection = pooled->connection;
     json_t *document = json_object();
-    add_text(document, "state", connection_state(connection));
-    add_count(document, "calls", pooled->n_calls);
-    add_count(document, "streaming_calls", pooled->n_bulk);
-    add_count(document, "calls_ever", pooled->n_calls_ever);
-    add_count(document, "streams", connection ? connection->streams.n_entries : 0);
-    add_count(document, "bytes_received", connection ? connection->bytes_received : 0);
-    add_count(document, "bytes_sent", connection ? connection->bytes_sent : 0);
+    status_add_text(document, "state", connection_state(connection));
+    status_add_count(document, "calls", pooled->n_calls);
+    status_add_count(document, "streaming_calls", pooled->n_bulk);
+    status_add_count(document, "calls_ever", pooled->n_calls_ever);
+    status_add_count(document, "streams", connection ? connection->streams.n_entries : 0);
+    status_add_count(document, "bytes_received", connection ? connection->bytes_received : 0);
+    status_add_count(document, "bytes_sent", connection ? connection->bytes_sent : 0);
     bool has_tls = connection && connection->tls && connection->state >= CONNECTION_GREETING;
-    add_text(document, "tls", has_tls ? tls_version(connection->tls) : NULL);
+    status_add_text(document, "tls", has_tls ? tls_version(connection->tls) : NULL);
     return document;
 }
 
@@ -118,15 +90,16 @@ static json_t *credential_document(const Upstream *upstream)
         return json_null();
     refresher_facts(upstream->refresher, &facts);
     json_t *document = json_object();
-    add_text(document, "auth_type", facts.type < N_AUTH_TYPES ? auth_type_name(facts.type) : NULL);
-    add_text(document, "state", facts.type < N_AUTH_TYPES ? CREDENTIAL_STATES[facts.state] : "not needed");
+    status_add_text(document, "auth_type", facts.type < N_AUTH_TYPES ? auth_type_name(facts.type) : NULL);
+    status_add_text(document, "state",
+                    facts.type < N_AUTH_TYPES ? CREDENTIAL_STATES[facts.state] : "not needed");
     (void)json_object_set_new(document, "expires_in_s",
                               facts.lives_ms ? json_integer((json_int_t)(facts.lives_ms / 1000))
                                              : json_null());
-    add_text(document, "problem", facts.problem);
-    add_boolean(document, "login_needed", facts.needs_person);
-    add_count(document, "refreshes", facts.n_refreshes);
-    add_count(document, "failures", facts.n_failures);
+    status_add_text(document, "problem", facts.problem);
+    status_add_boolean(document, "login_needed", facts.needs_person);
+    status_add_count(document, "refreshes", facts.n_refreshes);
+    status_add_count(document, "failures", facts.n_failures);
     (void)json_object_set_new(document, "clock_skew_s", json_integer(facts.skew_s));
     return document;
 }
@@ -138,7 +111,7 @@ static void add_cluster_problem(json_t *document, const ClusterFacts *facts, con
     _cleanup_(text_deinit) Text sentence = TEXT_NULL;
     if (facts->since_ns != 0 && !cluster_state_serves(facts->state))
         (void)refusal_explain(&sentence, REFUSAL_CLUSTER_NOT_RUNNING, facts, profile, NULL, clock_now_ns());
-    add_text(document, "problem", sentence.length ? text_string(&sentence) + strlen(PREFIX) : NULL);
+    status_add_text(document, "problem", sentence.length ? text_string(&sentence) + strlen(PREFIX) : NULL);
 }
 
 /* Null where there is no cluster, or nobody has used the profile yet. Asks nothing. */
@@ -150,17 +123,17 @@ static json_t *cluster_document(const Upstream *upstream)
     cluster_facts(upstream->cluster, &facts);
     json_t *document = json_object();
     bool is_known = facts.since_ns != 0;
-    add_text(document, "state", is_known ? cluster_state_name(facts.state) : NULL);
-    add_text(document, "name", facts.name[0] ? facts.name : NULL);
-    add_text(document, "message", facts.message[0] ? facts.message : NULL);
-    add_text(document, "start", cluster_start_name(facts.start));
+    status_add_text(document, "state", is_known ? cluster_state_name(facts.state) : NULL);
+    status_add_text(document, "name", facts.name[0] ? facts.name : NULL);
+    status_add_text(document, "message", facts.message[0] ? facts.message : NULL);
+    status_add_text(document, "start", cluster_start_name(facts.start));
     (void)json_object_set_new(
         document, "since_s",
         is_known ? json_integer((json_int_t)((clock_now_ns() - facts.since_ns) / NS_PER_S)) : json_null());
     (void)json_object_set_new(document, "expected_s",
                               facts.expected_ms ? json_integer((json_int_t)(facts.expected_ms / 1000))
                                                 : json_null());
-    add_count(document, "waiting", facts.n_waiting);
+    status_add_count(document, "waiting", facts.n_waiting);
     add_cluster_problem(document, &facts, upstream->profile);
     return document;
 }
@@ -172,20 +145,21 @@ static json_t *profile_document(const Relay *relay, const Destination *destinati
     const char *problem = destination->problem ? destination->problem : profile->problem;
     const char *default_name = relay->settings->default_profile;
     json_t *document = json_object();
-    add_text(document, "name", profile->name);
-    add_boolean(document, "is_default", default_name && strcmp(default_name, profile->name) == 0);
-    add_boolean(document, "is_guest", destination->is_guest);
-    add_text(document, "host", profile->host);
-    add_count(document, "port", profile->port);
-    add_boolean(document, "tls", profile->use_tls);
-    add_text(document, "cluster_id", profile->cluster_id);
+    status_add_text(document, "name", profile->name);
+    status_add_boolean(document, "is_default", default_name && strcmp(default_name, profile->name) == 0);
+    status_add_boolean(document, "is_guest", destination->is_guest);
+    status_add_text(document, "host", profile->host);
+    status_add_count(document, "port", profile->port);
+    status_add_boolean(document, "tls", profile->use_tls);
+    status_add_text(document, "cluster_id", profile->cluster_id);
     (void)json_object_set_new(document, "cluster", cluster_document(upstream));
-    add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
-    add_text(document, "problem", problem);
-    add_text(document, "last_error", upstream && upstream->last_error[0] ? upstream->last_error : NULL);
+    status_add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
+    status_add_text(document, "problem", problem);
+    status_add_text(document, "last_error",
+                    upstream && upstream->last_error[0] ? upstream->last_error : NULL);
     (void)json_object_set_new(document, "credential", credential_document(upstream));
-    add_count(document, "calls", upstream ? upstream->n_calls : 0);
-    add_count(document, "waiting_calls", upstream ? upstream->waiters.n_entries : 0);
+    status_add_count(document, "calls", upstream ? upstream->n_calls : 0);
+    status_add_count(document, "waiting_calls", upstream ? upstream->waiters.n_entries : 0);
     add_connections(document, upstream);
     return document;
 }
@@ -204,29 +178,20 @@ static json_t *profiles_document(const Relay *relay)
 
 /* ---- sessions */
 
-/* Never the name of a guest, which is a secret. */
-static const char *profile_label(const Destination *destination)
-{
-    if (!destination)
-        return NULL;
-    if (destination->profile)
-        return destination->profile->name;
-    return destination->is_guest ? "(a guest that is gone)" : destination->name;
-}
-
 static json_t *session_document(const Session *session, uint64_t now_ns)
 {
     json_t *document = json_object();
-    add_text(document, "session_id", session->session_id);
-    add_text(document, "user_id", session->user_id);
-    add_text(document, "profile", profile_label(session->target));
+    status_add_text(document, "session_id", session->session_id);
+    status_add_text(document, "name", session->name[0] ? session->name : NULL);
+    status_add_text(document, "user_id", session->user_id);
+    status_add_text(document, "profile", status_profile_label(session->target));
     (void)json_object_set_new(document, "owner_uid",
                               session->owner == SESSION_OWNER_UNKNOWN ? json_null()
                                                                       : json_integer(session->owner));
-    add_count(document, "calls", session->n_calls);
-    add_count(document, "operations", session->operations.n_entries);
-    add_count(document, "age_s", (now_ns - session->created_ns) / NS_PER_S);
-    add_count(document, "idle_s", (now_ns - session->used_ns) / NS_PER_S);
+    status_add_count(document, "calls", session->n_calls);
+    status_add_count(document, "operations", session->operations.n_entries);
+    status_add_count(document, "age_s", (now_ns - session->created_ns) / NS_PER_S);
+    status_add_count(document, "idle_s", (now_ns - session->used_ns) / NS_PER_S);
     return document;
 }
 
@@ -254,7 +219,8 @@ static json_t *method_value(const Call *call)
 {
     if (call->method)
         return json_string(call->method->name);
-    return text_value(call->path ? call->path->value : NULL, call->path ? call->path->value_length : 0);
+    return status_text_value(call->path ? call->path->value : NULL,
+                             call->path ? call->path->value_length : 0);
 }
 
 static json_t *call_document(const Call *call, uint64_t now_ns)
@@ -262,15 +228,15 @@ static json_t *call_document(const Call *call, uint64_t now_ns)
     const Envelope *envelope = &call->request.envelope;
     json_t *document = json_object();
     (void)json_object_set_new(document, "method", method_value(call));
-    add_text(document, "profile", call->upstream ? call->upstream->profile->name : NULL);
-    add_text(document, "session_id", envelope_text(envelope, ENVELOPE_SESSION_ID));
-    add_text(document, "operation_id", envelope_text(envelope, ENVELOPE_OPERATION_ID));
-    add_text(document, "state", CALL_STATES[call->state]);
-    add_count(document, "age_ms", (now_ns - call->started_ns) / NS_PER_MS);
-    add_count(document, "bytes_from_client", call->bytes_from_client);
-    add_count(document, "bytes_to_client", call->bytes_to_client);
-    add_count(document, "attempts", call->n_attempts);
-    add_text(document, "peer", call->client ? call->client->peer.address : NULL);
+    status_add_text(document, "profile", call->upstream ? call->upstream->profile->name : NULL);
+    status_add_text(document, "session_id", envelope_text(envelope, ENVELOPE_SESSION_ID));
+    status_add_text(document, "operation_id", envelope_text(envelope, ENVELOPE_OPERATION_ID));
+    status_add_text(document, "state", CALL_STATES[call->state]);
+    status_add_count(document, "age_ms", (now_ns - call->started_ns) / NS_PER_MS);
+    status_add_count(document, "bytes_from_client", call->bytes_from_client);
+    status_add_count(document, "bytes_to_client", call->bytes_to_client);
+    status_add_count(document, "attempts", call->n_attempts);
+    status_add_text(document, "peer", call->client ? call->client->peer.address : NULL);
     return document;
 }
 
@@ -293,13 +259,13 @@ static json_t *calls_document(const Relay *relay, uint64_t now_ns)
 static json_t *counts_document(const RelayCounts *counts)
 {
     json_t *document = json_object();
-    add_count(document, "calls", counts->n_calls);
-    add_count(document, "failed_calls", counts->n_failed);
-    add_count(document, "calls_answered_here", counts->n_answered_here);
-    add_count(document, "calls_replayed", counts->n_replayed);
-    add_count(document, "clients", counts->n_clients);
-    add_count(document, "bytes_to_clients", counts->bytes_to_clients);
-    add_count(document, "bytes_to_servers", counts->bytes_to_servers);
+    status_add_count(document, "calls", counts->n_calls);
+    status_add_count(document, "failed_calls", counts->n_failed);
+    status_add_count(document, "calls_answered_here", counts->n_answered_here);
+    status_add_count(document, "calls_replayed", counts->n_replayed);
+    status_add_count(document, "clients", counts->n_clients);
+    status_add_count(document, "bytes_to_clients", counts->bytes_to_clients);
+    status_add_count(document, "bytes_to_servers", counts->bytes_to_servers);
     return document;
 }
 
@@ -307,7 +273,8 @@ static json_t *listeners_document(const StatusFacts *facts)
 {
     json_t *listeners = json_array();
     for (size_t i = 0; i < facts->n_addresses; i++)
-        (void)json_array_append_new(listeners, text_value(facts->addresses[i], strlen(facts->addresses[i])));
+        (void)json_array_append_new(listeners,
+                                    status_text_value(facts->addresses[i], strlen(facts->addresses[i])));
     return listeners;
 }
 
@@ -315,19 +282,19 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
 {
     uint64_t now_ns = clock_now_ns();
     json_t *document = json_object();
-    add_text(document, "version", SPARKBOUNCER_VERSION);
-    add_text(document, "state", facts->state);
-    add_count(document, "pid", (uint64_t)getpid());
-    add_count(document, "uptime_s", (now_ns - facts->started_ns) / NS_PER_S);
-    add_count(document, "memory_bytes", memory_bytes());
+    status_add_text(document, "version", SPARKBOUNCER_VERSION);
+    status_add_text(document, "state", facts->state);
+    status_add_count(document, "pid", (uint64_t)getpid());
+    status_add_count(document, "uptime_s", (now_ns - facts->started_ns) / NS_PER_S);
+    status_add_count(document, "memory_bytes", memory_bytes());
     (void)json_object_set_new(document, "listeners", listeners_document(facts));
-    add_text(document, "metadata_service", facts->metadata_url);
+    status_add_text(document, "metadata_service", facts->metadata_url);
     (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
-    add_count(document, "clients", relay->clients.n_entries);
+    status_add_count(document, "clients", relay->clients.n_entries);
     (void)json_object_set_new(document, "profiles", profiles_document(relay));
-    add_count(document, "sessions_total", relay->registry.sessions.n_entries);
+    status_add_count(document, "sessions_total", relay->registry.sessions.n_entries);
     (void)json_object_set_new(document, "sessions", sessions_document(&relay->registry, now_ns));
-    add_count(document, "calls_total", relay->calls.n_entries);
+    status_add_count(document, "calls_total", relay->calls.n_entries);
     (void)json_object_set_new(document, "calls", calls_document(relay, now_ns));
     return document;
 }

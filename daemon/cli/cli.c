@@ -41,6 +41,11 @@ const Command COMMANDS[] = {
      command_status,
      "Profiles and their connections, the latest sessions, the calls that run longest.\n"
      "Exit code 1 when no daemon runs.\n"},
+    {"sessions", "Show the sessions, or release one that clients share", "[release NAME] [-p PROFILE]",
+     OPTIONS_SOCKET | OPTIONS_PROFILE | OPTIONS_SESSION | OPTIONS_JSON, command_sessions,
+     "Clients that name a session (;x-session=etl, or session = etl in the profile) share it;\n"
+     "it stays when they have gone. release ends it at the server, with what it holds:\n\n"
+     "  sparkbouncer sessions release etl -p dev\n"},
     {"wait", "Wait until the daemon takes calls", "[--timeout 30s]", OPTIONS_SOCKET | OPTIONS_TIMEOUT,
      command_wait,
      "For scripts that have just started it. Exit code 0 as soon as it takes calls, 1\n"

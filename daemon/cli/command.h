@@ -34,6 +34,7 @@ int command_complain_unknown(const char *name);
 int command_run(const Cli *cli);
 int command_check(const Cli *cli);
 int command_status(const Cli *cli);
+int command_sessions(const Cli *cli);
 int command_wait(const Cli *cli);
 int command_stop(const Cli *cli);
 int command_exec(const Cli *cli);

@@ -76,6 +76,14 @@ static bool store_env_file(Options *options, const char *name, const char *value
     return true;
 }
 
+static bool store_user(Options *options, const char *name, const char *value, Text *complaint)
+{
+    (void)name;
+    (void)complaint;
+    options->user = value; /* some clients have an empty one */
+    return true;
+}
+
 static bool store_local(Options *options, const char *name, const char *value, Text *complaint)
 {
     (void)name;
@@ -125,6 +133,8 @@ static bool store_help(Options *options, const char *name, const char *value, Te
 static const OptionRow ROWS[] = {
     {"profile", 'p', OPTIONS_SETTINGS, "NAME", store_flag, "the profile of calls that name none"},
     {"profile", 'p', OPTIONS_PROFILE, "NAME", store_profile, "this profile"},
+    {"user", 0, OPTIONS_SESSION, "NAME", store_user,
+     "the user_id of the clients, when several have that session"},
     {"cluster", 'c', OPTIONS_PROJECT, "ID", store_cluster,
      "this cluster, where the profile lets clients choose"},
     {"env_file", 0, OPTIONS_PROJECT, "FILE", store_env_file, "in place of .env here or in a folder above"},
@@ -257,9 +267,10 @@ static bool parse_short(Options *options, unsigned groups, const char *word, Wor
 
 static bool parse_argument(Options *options, unsigned groups, const char *word, Text *complaint)
 {
-    bool is_welcome = (groups & OPTIONS_ARGUMENT) && !options->argument;
+    bool is_first = (groups & (OPTIONS_ARGUMENT | OPTIONS_SESSION)) && !options->argument;
+    bool is_welcome = is_first || ((groups & OPTIONS_SESSION) && !options->object);
     if (is_welcome)
-        options->argument = word;
+        *(is_first ? &options->argument : &options->object) = word;
     else
         text_printf(complaint, "unexpected argument \"%s\"", word);
     return is_welcome;

@@ -23,7 +23,8 @@ enum {
     OPTIONS_PROFILE = 1 << 6,  /* the profile that the command is about */
     OPTIONS_PROJECT = 1 << 7,  /* cluster, .env file, local or not */
     OPTIONS_SHELL = 1 << 8,
-    OPTIONS_COMMAND = 1 << 9, /* the first word that is no option, and all behind it, is a command to run */
+    OPTIONS_SESSION = 1 << 10, /* what is to be done with which session, two words; --user */
+    OPTIONS_COMMAND = 1 << 9,  /* the first word that is no option, and all behind it, is a command to run */
 };
 
 typedef struct Options {
@@ -31,7 +32,9 @@ typedef struct Options {
     SettingsFlag *flags;
     size_t n_flags;
     const char *argument; /* NULL: none */
-    const char *profile;  /* of OPTIONS_PROFILE; NULL: not said */
+    const char *object;   /* the second one, of OPTIONS_SESSION */
+    const char *user;
+    const char *profile; /* of OPTIONS_PROFILE; NULL: not said */
     const char *cluster, *env_file, *shell;
     char *const *command; /* NULL-terminated; NULL: none */
     bool json, no_wait, help, local;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "relay/call.h"
+#include "relay/own_call.h"
 #include "relay/release.h"
 
 static Header OK_HEADERS[] = {
@@ -66,6 +67,7 @@ void call_fail(Call *call, StatusCode code, const StatusDetails *details, const 
     (void)vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     relay_log_failure(call->relay, "%s: %s", status_name(code), message);
+    own_call_note(call, message);
     if (stream_is_open(&call->from_client)) {
         if (!call->response_started) {
             header_list_add(&call->answer, OK_HEADERS[0]);

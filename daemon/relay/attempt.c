@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "relay/call.h"
-#include "relay/named_call.h"
+#include "relay/mapped_call.h"
 #include "spark/codec.h"
 
 /* ---- waiting and deadlines */
@@ -119,7 +119,7 @@ static void write_reattach(Call *call)
     const Envelope *envelope = &call->request.envelope;
     uint8_t bytes[CODEC_REATTACH_SIZE];
     ReattachFields fields = {
-        .session_id = call->named ? call->named->session_id : envelope_text(envelope, ENVELOPE_SESSION_ID),
+        .session_id = call->mapped ? call->mapped->session_id : envelope_text(envelope, ENVELOPE_SESSION_ID),
         .user_id = envelope_text(envelope, ENVELOPE_USER_ID),
         .operation_id = envelope_text(envelope, ENVELOPE_OPERATION_ID),
         .client_type = envelope_text(envelope, ENVELOPE_CLIENT_TYPE),
@@ -142,8 +142,8 @@ static void prepare_again(Call *call)
         write_reattach(call);
     else
         rewind_request(call);
-    if (call->named)
-        session_patch_restart(&call->named->response);
+    if (call->mapped)
+        mapped_call_again(call);
     message_watch_reset(&call->response);
     resume_again(&call->resume);
     call->knows_server_session = false; /* the server may be another */

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/named_call.h"
+#include "relay/mapped_call.h"
+#include "relay/own_call.h"
 #include "relay/release.h"
 
 #define MAX_SPARE_CALLS     64
@@ -55,8 +56,8 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
         stream_consume(stream, length); /* nobody wants it any more */
         return;
     }
-    if (call->named)
-        session_patch_apply(&call->named->request, (uint8_t *)(uintptr_t)bytes, length);
+    if (call->mapped)
+        session_patch_apply(&call->mapped->request, (uint8_t *)(uintptr_t)bytes, length);
     stream_queue(&call->to_upstream, bytes, length, block);
     request_bytes_received(call, bytes, length);
 }
@@ -217,8 +218,8 @@ static void call_recycle(Call *call)
     text_deinit(&call->page);
     free(call->refusal_words);
     call->refusal_words = NULL;
-    free(call->named);
-    call->named = NULL;
+    free(call->mapped);
+    call->mapped = NULL;
     call->method = NULL;
     call->release = NULL;
     call->path = NULL;
@@ -273,6 +274,7 @@ void call_finish(Call *call)
     relay->counts.bytes_to_clients += call->bytes_to_client;
     relay->counts.bytes_to_servers += call->bytes_from_client;
     call_log(call);
+    own_call_ended(call);
     release_call_ended(call);
     if (call->operation)
         call->operation->streaming = NULL;

@@ -31,7 +31,7 @@
 #include "spark/method.h"
 #include "spark/scanner.h"
 
-typedef struct NamedCall NamedCall;
+typedef struct MappedCall MappedCall;
 
 /*
  * RECEIVING → HOLDING → WAITING ⇄ RUNNING → ANSWERED → ENDED, with short cuts to ANSWERED for calls that are
@@ -71,7 +71,8 @@ struct Call {
     Credential *credential;
     Session *session;        /* a reference; NULL: not known */
     struct Release *release; /* what it waits for, or was made by; NULL: none */
-    NamedCall *named;        /* of a call in a named session; NULL: it is in none */
+    MappedCall *mapped;      /* when the session has another id at the server; NULL: it has not */
+    struct OwnCall *own;     /* when the daemon made it and waits for its end; else NULL */
     Operation *operation;    /* whose results it brings, the newest call to do so; NULL: none */
     MessageWatch request, response;
 

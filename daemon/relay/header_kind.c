@@ -23,6 +23,10 @@ HeaderKind header_kind(const char *name, size_t length)
         if (IS("authentication")) /* the JVM client of some versions (SPARK-57336) */
             return HEADER_KIND_CONSUMED;
         break;
+    case 20:
+        if (IS("grpc-accept-encoding"))
+            return HEADER_KIND_ACCEPT_ENCODING;
+        break;
     case 23:
         if (IS("x-databricks-cluster-id"))
             return HEADER_KIND_CLUSTER_ID;

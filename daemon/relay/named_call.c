@@ -3,50 +3,85 @@
 #include <string.h>
 
 #include "conf/values.h"
+#include "relay/mapped_call.h"
+#include "relay/own_call.h"
 #include "spark/codec.h"
 
 #define REQUEST_LIMIT (64 * 1024) /* of a request that is rebuilt; an Interrupt has some hundred bytes */
 
 /* ---- which session */
 
-/* What the client asks for comes before what the profile says. NULL: none; *ret_length counts without a NUL.
- */
-static const char *wished_name(const Call *call, size_t *ret_length)
+static const Header *wish_of(const Call *call)
 {
-    const Header *header = header_list_find(&call->from_client.received_headers, "x-session");
-    const char *name = call->upstream->profile->session;
-    *ret_length = header ? header->value_length : name ? strlen(name) : 0;
-    return header ? header->value : name;
+    return header_list_find(&call->from_client.received_headers, "x-session");
 }
 
-static bool refuse_name(Call *call)
+static NamedSessionKey key_of(const Call *call)
+{
+    return (NamedSessionKey){call->session->user_id, call->upstream->profile->name, call->session->name};
+}
+
+void named_call_id(const Call *call, char ret_id[UUID_TEXT_SIZE])
+{
+    NamedSessionKey key = key_of(call);
+    named_sessions_id(&call->relay->named_sessions, &key, ret_id);
+}
+
+void named_call_closed(Call *call)
+{
+    NamedSessionKey key = key_of(call);
+    named_sessions_closed(&call->relay->named_sessions, &key, call->mapped->session_id);
+}
+
+static void refuse_name(Call *call)
 {
     call_fail(call, STATUS_INVALID_ARGUMENT, &(StatusDetails){.reason = "SESSION_NAME"},
               "sparkbouncer: x-session takes letters, digits, '.', '_' and '-', at most %d of them",
               VALUE_SESSION_NAME_MAX);
+}
+
+static void name_session(Call *call, const char *name, size_t length)
+{
+    Session *session = call->session;
+    if (session->kind == SESSION_NAMED && strlen(session->name) == length &&
+        memcmp(session->name, name, length) == 0)
+        return; /* where it is, also when the name has moved on for others */
+    memcpy(session->name, name, length);
+    session->name[length] = '\0';
+    session->kind = SESSION_NAMED;
+    named_call_id(call, session->upstream_id);
+}
+
+bool named_call_choose(Call *call)
+{
+    const Header *wish = wish_of(call);
+    const Session *session = call->session;
+    const char *of_profile = call->upstream->profile->session;
+    if (wish && !value_is_session_name(wish->value, wish->value_length)) {
+        refuse_name(call);
+        return false;
+    }
+    if (strlen(session->session_id) != SCANNER_ID_LENGTH)
+        return true; /* no UUID: the server says so */
+    if (wish)
+        name_session(call, wish->value, wish->value_length);
+    else if (of_profile && session->kind == SESSION_NEW)
+        name_session(call, of_profile, strlen(of_profile));
     return true;
 }
 
-static void attach(Call *call, const char *name)
+bool named_call_unreadable(Call *call)
 {
-    const Envelope *envelope = &call->request.envelope;
-    const char *user_id = envelope_text(envelope, ENVELOPE_USER_ID);
-    Session *session = call->session;
-    NamedCall *named = call->named = mem_new(NamedCall);
-    strcpy(session->name, name);
-    named_session_id(user_id ? user_id : "", call->upstream->profile->name, name, named->session_id);
-    strcpy(session->upstream_id, named->session_id);
-    session_patch_init(&named->request, call->method->request, named->session_id);
-    session_patch_init(&named->response, call->method->response, session->session_id);
+    if (!wish_of(call) && !call->upstream->profile->session)
+        return false;
+    call_fail(call, STATUS_INVALID_ARGUMENT, &(StatusDetails){.reason = "SESSION_UNREADABLE"},
+              "sparkbouncer: the session of this %s cannot be read, since it is compressed or malformed, so "
+              "that it cannot go to a named session; switch gRPC compression off in the client",
+              call->method->name);
+    return true;
 }
 
 /* ---- what is held of the request */
-
-static void patch_held(Call *call)
-{
-    for (Piece *piece = call->to_upstream.output.head; piece; piece = piece->next)
-        session_patch_apply(&call->named->request, (uint8_t *)(uintptr_t)piece->bytes, piece->length);
-}
 
 /* All that is held as one stretch; NULL when it is too much. free() */
 static uint8_t *copy_held(const Call *call, size_t *ret_length)
@@ -102,60 +137,55 @@ static void add_tag(Call *call)
     replace_front(call, sizeof prefix, front, sizeof prefix + n_tag);
 }
 
-/* interruptAll means what this client has started, not what the others have. */
-static void narrow_interrupt(Call *call)
+/* interruptAll means what this client has started, not what the others have. False: it cannot be told whether
+ * it is one, and the call has been answered. */
+static bool narrow_interrupt(Call *call)
 {
     char tag[NAMED_SESSION_TAG_SIZE];
     size_t length;
     _cleanup_(text_deinit) Text request = TEXT_NULL;
     _cleanup_(mem_freep) uint8_t *bytes = copy_held(call, &length);
+    if (!bytes) {
+        call_fail(call, STATUS_INVALID_ARGUMENT, &(StatusDetails){.reason = "INTERRUPT_TOO_LARGE"},
+                  "sparkbouncer: an Interrupt in a named session has %d bytes at most", REQUEST_LIMIT);
+        return false;
+    }
     named_session_tag(call->session->session_id, tag);
-    if (bytes && codec_narrow_interrupt(bytes, length, tag, &request))
+    if (codec_narrow_interrupt(bytes, length, tag, &request))
         replace_front(call, length, (const uint8_t *)request.bytes, request.length);
+    return true;
+}
+
+/* What it still runs would have ended with its session. */
+static void interrupt_operations(const Call *call)
+{
+    char tag[NAMED_SESSION_TAG_SIZE];
+    _cleanup_(text_deinit) Text request = TEXT_NULL;
+    named_session_tag(call->session->session_id, tag);
+    codec_write_interrupt_tag(&request, call->session->user_id, call->session->upstream_id, tag);
+    (void)own_call_begin(NULL, call->relay, call->upstream, call->session, METHOD_INTERRUPT,
+                         (const uint8_t *)request.bytes, request.length);
 }
 
 /* The session stays for the others; this client has done with it. */
-static bool answer_release(Call *call)
+static void answer_release(Call *call)
 {
     uint8_t response[FRAMING_PREFIX_SIZE + 4 * SESSION_ID_SIZE];
     const Session *session = call->session;
     const char *server_side = session->server_side_session_id[0] ? session->server_side_session_id : NULL;
     size_t length =
         codec_write_release_session_response(response, sizeof response, session->session_id, server_side);
+    if (!list_is_empty(&session->operations))
+        interrupt_operations(call);
     call_answer(call, response, length);
-    return true;
 }
 
-bool named_call_begin(Call *call)
+bool named_call_adapt(Call *call)
 {
-    size_t length;
-    const char *wish = wished_name(call, &length);
-    if (!wish || !call->session || !call->method)
-        return false;
-    if (!value_is_session_name(wish, length))
-        return refuse_name(call);
-    if (call->session->is_clone || strlen(call->session->session_id) != SCANNER_ID_LENGTH)
-        return false;
-    char name[SESSION_NAME_SIZE] = "";
-    memcpy(name, wish, length);
-    attach(call, name);
-    patch_held(call);
     switch (call->method->id) {
     case METHOD_EXECUTE_PLAN: add_tag(call); return false;
-    case METHOD_INTERRUPT: narrow_interrupt(call); return false;
-    case METHOD_RELEASE_SESSION: return answer_release(call);
+    case METHOD_INTERRUPT: return !narrow_interrupt(call);
+    case METHOD_RELEASE_SESSION: answer_release(call); return true;
     default: return false;
     }
-}
-
-void named_call_cloned(Call *call)
-{
-    const Session *session = call->session;
-    const char *id = envelope_text(&call->response.envelope, ENVELOPE_NEW_SESSION_ID);
-    if (!id)
-        return;
-    Session *clone = registry_use(&call->relay->registry, session->owner, session->user_id, id,
-                                  session->target, call->relay->http2.now_ns);
-    if (clone)
-        clone->is_clone = true;
 }

@@ -22,6 +22,7 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     list_init(&relay->calls);
     list_init(&relay->spare_calls);
     registry_init(&relay->registry, settings->max_sessions);
+    named_sessions_init(&relay->named_sessions);
     relay->registry.on_operation_gone = release_operation_gone;
     list_init(&relay->upstreams);
     relay_init_profiles(relay);
@@ -106,6 +107,7 @@ void relay_deinit(Relay *relay)
     settings_unref(relay->settings);
     call_free_spare(relay);
     registry_deinit(&relay->registry);
+    named_sessions_deinit(&relay->named_sessions);
     deadlines_deinit(&relay->deadlines);
     http2_deinit(&relay->http2);
 }

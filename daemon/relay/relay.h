@@ -18,6 +18,7 @@
 #include "http2/http2.h"
 #include "relay/destination.h"
 #include "relay/upstream.h"
+#include "session/named_session.h"
 #include "session/registry.h"
 
 #define RELAY_MAX_GUESTS                                                                                     \
@@ -49,6 +50,7 @@ typedef struct Relay {
     Https *https; /* for tokens and the workspace's REST */
     Deadlines deadlines;
     Registry registry;
+    NamedSessions named_sessions;
     Destinations destinations;
     unsigned n_guests;
     Deadline sweep; /* of guests that nobody uses; set while there are any */

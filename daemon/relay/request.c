@@ -7,7 +7,8 @@
 #include "relay/call.h"
 #include "relay/header_kind.h"
 #include "relay/health.h"
-#include "relay/named_call.h"
+#include "relay/mapped_call.h"
+#include "relay/own_call.h"
 #include "relay/release.h"
 #include "relay/route.h"
 
@@ -57,6 +58,10 @@ static bool add_forwarded(Call *call, const Header *header)
             return false;
         header_list_add(headers, forwarded);
         return true;
+    case HEADER_KIND_ACCEPT_ENCODING: /* session ids could not be exchanged in what is compressed */
+        if (!call->mapped)
+            header_list_add(headers, forwarded);
+        return false;
     case HEADER_KIND_CONSUMED:
     case HEADER_KIND_PROFILE:
     case HEADER_KIND_SESSION: return false;
@@ -69,8 +74,10 @@ static bool add_forwarded(Call *call, const Header *header)
 static void add_serverless_session(Call *call)
 {
     const char *id = envelope_text(&call->request.envelope, ENVELOPE_SESSION_ID);
-    if (call->named)
-        id = call->named->session_id;
+    if (call->mapped)
+        id = call->mapped->session_id;
+    else if (call->own)
+        id = call->own->session_id;
     else if (!id && call->session) /* a call of our own */
         id = call->session->upstream_id[0] ? call->session->upstream_id : call->session->session_id;
     if (id)
@@ -233,7 +240,7 @@ static void route(Call *call)
     if (!choose_upstream(call))
         return;
     use_session(call);
-    if (named_call_begin(call))
+    if (mapped_call_begin(call))
         return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
         return;

@@ -5,7 +5,8 @@
 
 #include "base/clock.h"
 #include "relay/call.h"
-#include "relay/named_call.h"
+#include "relay/mapped_call.h"
+#include "relay/own_call.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -149,7 +150,7 @@ static void learn_server_session(Call *call)
 static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
 {
     Session *session = call->session;
-    bool is_clone = call->named && call->method->id == METHOD_CLONE_SESSION;
+    bool is_clone = call->method && call->method->id == METHOD_CLONE_SESSION;
     bool is_wanted = session && (call->method->response_is_stream || is_clone ||
                                  session->server_side_session_id[0] == '\0');
     if (!is_wanted)
@@ -157,7 +158,7 @@ static void learn_from_response(Call *call, const uint8_t *bytes, size_t length)
     else if (message_watch_feed(&call->response, call->method->response, bytes, length)) {
         learn_server_session(call);
         if (is_clone)
-            named_call_cloned(call);
+            mapped_call_cloned(call);
     }
 }
 
@@ -201,6 +202,8 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
     }
     if (call->named)
         session_patch_apply(&call->named->response, (uint8_t *)(uintptr_t)bytes, length);
+    if (call->mapped)
+        session_patch_apply(&call->mapped->response, (uint8_t *)(uintptr_t)bytes, length);
     if (resume_is_possible(&call->resume))
         known = follow_results(call, bytes, length);
     else if (!call->response.is_done)
@@ -236,6 +239,8 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    if (mapped_call_refused(call, message ? message->value : NULL, message ? message->value_length : 0))
+        return true;
     if (call_refused(call, 200, message ? message->value : NULL, message ? message->value_length : 0))
         return true;
     if (call->status == STATUS_UNAVAILABLE)
@@ -273,6 +278,17 @@ static void ended_without_status(Call *call)
                   profile->host, profile->port, profile->name);
 }
 
+/* What a call of our own has come to, for who waits for it. */
+static void note_problem(Call *call, const HeaderList *trailers)
+{
+    const Header *message = header_list_find(trailers, "grpc-message");
+    if (!call->own || call->status == STATUS_OK)
+        return;
+    _cleanup_(mem_freep) char *problem =
+        status_decode_message(message ? message->value : "", message ? message->value_length : 0);
+    own_call_note(call, *problem ? problem : status_name(call->status));
+}
+
 void response_ended(Call *call)
 {
     if (call->state != CALL_RUNNING)
@@ -293,6 +309,7 @@ void response_ended(Call *call)
     if (recover_from_status(call, last))
         return;
     credential_accepted(call);
+    note_problem(call, last);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)

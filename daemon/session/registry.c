@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 typedef struct SessionKey {
@@ -68,10 +69,32 @@ Session *registry_find(Registry *registry, SessionOwner owner, const char *user_
     return oldest;
 }
 
+/* The least recently used one that may go; when all are pinned the first of them. */
+static Session *evictable(const Registry *registry, uint64_t now_ns)
+{
+    list_for_each(link, &registry->sessions)
+    {
+        Session *session = container_of(link, Session, link);
+        if (!session->is_pinned || now_ns - session->used_ns > REGISTRY_PIN_S * NS_PER_S)
+            return session;
+    }
+    return container_of(list_first(&registry->sessions), Session, link);
+}
+
+bool registry_pin(Registry *registry, Session *session)
+{
+    if (session->is_pinned)
+        return true;
+    if (registry->n_pinned >= REGISTRY_MAX_PINNED || registry->n_pinned >= registry->max_sessions / 2)
+        return false;
+    registry->n_pinned++;
+    return session->is_pinned = true;
+}
+
 static Session *add(Registry *registry, const SessionKey *key, uint64_t hash, uint64_t now_ns)
 {
     if (registry->sessions.n_entries >= registry->max_sessions)
-        registry_forget(registry, container_of(list_first(&registry->sessions), Session, link));
+        registry_forget(registry, evictable(registry, now_ns));
     Session *session = mem_new(Session);
     session->owner = key->owner;
     strcpy(session->user_id, key->user_id);
@@ -123,6 +146,7 @@ void registry_forget(Registry *registry, Session *session)
     while (!list_is_empty(&session->operations))
         registry_forget_operation(registry, container_of(list_first(&session->operations), Operation, link));
     map_remove(&registry->sessions_by_id, &session->node);
+    registry->n_pinned -= session->is_pinned;
     list_remove(&registry->sessions, &session->link);
     session->is_forgotten = true;
     if (session->n_references == 0)

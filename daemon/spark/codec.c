@@ -72,8 +72,7 @@ bool codec_narrow_interrupt(const uint8_t *bytes, size_t length, const char *tag
                            : sparkbouncer__envelope__interrupt_request__unpack(NULL, length - sizeof prefix,
                                                                                bytes + sizeof prefix);
     bool is_for_all =
-        decoded && decoded->interrupt_type == INTERRUPT_ALL &&
-        decoded->interrupt_case == SPARKBOUNCER__ENVELOPE__INTERRUPT_REQUEST__INTERRUPT__NOT_SET;
+        decoded && decoded->interrupt_type == INTERRUPT_ALL; /* then the server looks at nothing else */
     if (is_for_all) {
         Request narrowed = *decoded;
         narrowed.interrupt_type = INTERRUPT_TAG;
@@ -89,4 +88,85 @@ bool codec_narrow_interrupt(const uint8_t *bytes, size_t length, const char *tag
     if (decoded)
         sparkbouncer__envelope__interrupt_request__free_unpacked(decoded, NULL);
     return is_for_all;
+}
+
+/* ---- whole requests */
+
+#define CLIENT_TYPE "sparkbouncer"
+
+static void append_framed(Text *request, const ProtobufCMessage *message)
+{
+    uint8_t prefix[FRAMING_PREFIX_SIZE];
+    size_t size = protobuf_c_message_get_packed_size(message);
+    _cleanup_(mem_freep) uint8_t *packed = mem_alloc(size);
+    (void)protobuf_c_message_pack(message, packed);
+    framing_write_prefix(prefix, (uint32_t)size);
+    text_append_bytes(request, (const char *)prefix, sizeof prefix);
+    text_append_bytes(request, (const char *)packed, size);
+}
+
+typedef Sparkbouncer__Envelope__UserContext User;
+
+static User user_of(const char *user_id)
+{
+    User user = SPARKBOUNCER__ENVELOPE__USER_CONTEXT__INIT;
+    user.user_id = (char *)user_id;
+    return user;
+}
+
+void codec_write_interrupt_tag(Text *request, const char *user_id, const char *session_id, const char *tag)
+{
+    Sparkbouncer__Envelope__InterruptRequest message = SPARKBOUNCER__ENVELOPE__INTERRUPT_REQUEST__INIT;
+    User user = user_of(user_id);
+    message.session_id = (char *)session_id;
+    message.user_context = &user;
+    message.client_type = CLIENT_TYPE;
+    message.has_interrupt_type = true;
+    message.interrupt_type = INTERRUPT_TAG;
+    message.interrupt_case = SPARKBOUNCER__ENVELOPE__INTERRUPT_REQUEST__INTERRUPT_OPERATION_TAG;
+    message.operation_tag = (char *)tag;
+    append_framed(request, &message.base);
+}
+
+void codec_write_release_session(Text *request, const char *user_id, const char *session_id)
+{
+    Sparkbouncer__Envelope__OwnReleaseSessionRequest message =
+        SPARKBOUNCER__ENVELOPE__OWN_RELEASE_SESSION_REQUEST__INIT;
+    User user = user_of(user_id);
+    message.session_id = (char *)session_id;
+    message.user_context = &user;
+    message.client_type = CLIENT_TYPE;
+    message.has_allow_reconnect = true;
+    message.allow_reconnect = true;
+    append_framed(request, &message.base);
+}
+
+void codec_write_config_get(Text *request, const char *user_id, const char *session_id)
+{
+    Sparkbouncer__Envelope__OwnConfigRequest message = SPARKBOUNCER__ENVELOPE__OWN_CONFIG_REQUEST__INIT;
+    Sparkbouncer__Envelope__OwnConfigOperation operation = SPARKBOUNCER__ENVELOPE__OWN_CONFIG_OPERATION__INIT;
+    Sparkbouncer__Envelope__OwnConfigGet get = SPARKBOUNCER__ENVELOPE__OWN_CONFIG_GET__INIT;
+    char *keys[] = {"spark.sql.session.timeZone"};
+    User user = user_of(user_id);
+    get.n_keys = 1;
+    get.keys = keys;
+    operation.get = &get;
+    message.session_id = (char *)session_id;
+    message.user_context = &user;
+    message.operation = &operation;
+    message.client_type = CLIENT_TYPE;
+    append_framed(request, &message.base);
+}
+
+void codec_write_clone_session(Text *request, const char *user_id, const char *session_id,
+                               const char *new_session_id)
+{
+    Sparkbouncer__Envelope__OwnCloneSessionRequest message =
+        SPARKBOUNCER__ENVELOPE__OWN_CLONE_SESSION_REQUEST__INIT;
+    User user = user_of(user_id);
+    message.session_id = (char *)session_id;
+    message.user_context = &user;
+    message.client_type = CLIENT_TYPE;
+    message.new_session_id = (char *)new_session_id;
+    append_framed(request, &message.base);
 }

@@ -43,3 +43,15 @@ size_t codec_write_plan_tag(uint8_t *bytes, size_t capacity, const char *tag);
 /* A gRPC-framed InterruptRequest of type "all" becomes one of type "tag"; the rest stays as it was, unknown
  * fields too. False, with nothing appended, when it is another, or cannot be read. */
 bool codec_narrow_interrupt(const uint8_t *bytes, size_t length, const char *tag, Text *request);
+
+/* ---- whole requests of the daemon's own: gRPC-framed, appended to `request` */
+
+/* Stops the operations of a tag. */
+void codec_write_interrupt_tag(Text *request, const char *user_id, const char *session_id, const char *tag);
+/* Ends a session so that its id can be used again (servers before 4.0 know no other way). */
+void codec_write_release_session(Text *request, const char *user_id, const char *session_id);
+/* Asks for one setting: the cheapest call that makes a session. */
+void codec_write_config_get(Text *request, const char *user_id, const char *session_id);
+/* Makes a session with what another has. */
+void codec_write_clone_session(Text *request, const char *user_id, const char *session_id,
+                               const char *new_session_id);

@@ -211,6 +211,12 @@ static bool plan_results(FakeCall *call)
     return true;
 }
 
+static bool is_closed(const FakeCall *call)
+{
+    const char *closed = call->server->closed_sessions;
+    return closed && call->request.session[0] && strstr(closed, call->request.session);
+}
+
 void fake_call_answer(FakeCall *call)
 {
     if (call->answering || call->script.hang)
@@ -222,6 +228,10 @@ void fake_call_answer(FakeCall *call)
     if (call->method && !call->script.trailers_only) {
         if (!spark_request_parse(call->method, call->first.data, call->first.length, &call->request)) {
             fake_call_refuse(call, GRPC_STATUS_INTERNAL, "malformed protobuf");
+            return;
+        }
+        if (is_closed(call)) {
+            fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[INVALID_HANDLE.SESSION_CLOSED] it was closed");
             return;
         }
         if (call->server->operations && strcmp(call->method->name, "ReleaseExecute") == 0)

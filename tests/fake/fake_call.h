@@ -19,7 +19,8 @@ typedef struct FakeServer {
     Record record;
     const char *token, *cluster; /* required of every call when not NULL */
     const char *server_session;
-    uint64_t messages, size; /* what ExecutePlan answers unless told otherwise */
+    const char *closed_sessions; /* ids that answer SESSION_CLOSED, as a list; NULL: none */
+    uint64_t messages, size;     /* what ExecutePlan answers unless told otherwise */
     uint64_t n_calls, n_first_messages;
     SparkOperation *plans;
     Operations *operations; /* kept as a real server does; NULL: reattaching always works */

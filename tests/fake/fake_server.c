@@ -19,6 +19,7 @@
 typedef struct Options {
     const char *host, *record, *token, *cluster, *server_session;
     const char *certificate, *key; /* both or none */
+    const char *closed_sessions;
     unsigned port, max_streams;
     uint64_t messages, size, retained;
     bool operations;
@@ -29,6 +30,7 @@ static const char usage[] =
     "usage: fake-server [--host ADDRESS] [--port N] [--tls CERTIFICATE KEY] [--token T] [--cluster C]\n"
     "                   [--record FILE|-] [--messages N] [--size BYTES] [--server-session ID]\n"
     "                   [--max-concurrent-streams N] [--operations] [--retained BYTES] [--until-eof]\n"
+    "                   [--closed-sessions ID,ID…]\n"
     "--operations: an operation is executed once, kept and reattached as a Spark server does it, with that "
     "much of\n"
     "what was sent kept for sending it again; /sparkbouncer.test.Fake/Operations answers how often that "
@@ -49,6 +51,7 @@ static const struct option long_options[] = {
     {"operations", no_argument, NULL, 'o'},
     {"retained", required_argument, NULL, 'd'},
     {"until-eof", no_argument, NULL, 'e'},
+    {"closed-sessions", required_argument, NULL, 'x'},
     {NULL, 0, NULL, 0},
 };
 
@@ -79,6 +82,7 @@ static bool parse_options(Options *options, int argc, char **argv)
         case 'o': options->operations = true; break;
         case 'd': options->retained = strtoull(optarg, NULL, 10); break;
         case 'e': options->until_eof = true; break;
+        case 'x': options->closed_sessions = optarg; break;
         default: return false;
         }
     }
@@ -166,6 +170,7 @@ int main(int argc, char **argv)
     server.token = options.token;
     server.cluster = options.cluster;
     server.server_session = options.server_session;
+    server.closed_sessions = options.closed_sessions;
     server.messages = options.messages;
     server.size = options.size;
     if (options.operations) {

@@ -16,6 +16,8 @@
 #define CLIENT_ID "00112233-4455-6677-8899-aabbccddeeff"
 #define SHARED_ID "deadbeef-dead-beef-dead-beefdeadbeef"
 
+static const NamedSessionKey KEY = {"ann", "dev", "etl"};
+
 /* ---- ids */
 
 START_TEST(a_uuid_by_name_is_everybodys)
@@ -31,8 +33,10 @@ END_TEST
 START_TEST(each_part_makes_another_session)
 {
     char one[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
-    named_session_id("ann", "dev", "etl", one);
-    named_session_id("ann", "dev", "etl", other);
+    NamedSessions sessions;
+    named_sessions_init(&sessions);
+    named_sessions_id(&sessions, &KEY, one);
+    named_sessions_id(&sessions, &KEY, other);
     ck_assert_str_eq(one, other);
     static const char *const others[][3] = {{"bob", "dev", "etl"},
                                             {"ann", "lab", "etl"},
@@ -40,9 +44,55 @@ START_TEST(each_part_makes_another_session)
                                             {"annd", "ev", "etl"},
                                             {"", "dev", "etl"}};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        named_session_id(others[i][0], others[i][1], others[i][2], other);
+        named_sessions_id(&sessions, &(NamedSessionKey){others[i][0], others[i][1], others[i][2]}, other);
         ck_assert_str_ne(one, other);
     }
+}
+END_TEST
+
+/* ---- names whose sessions the server has closed */
+
+START_TEST(a_closed_session_has_a_next_one_everywhere)
+{
+    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE], third[UUID_TEXT_SIZE];
+    NamedSessions here, there;
+    named_sessions_init(&here);
+    named_sessions_init(&there);
+    named_sessions_id(&here, &KEY, first);
+    named_sessions_closed(&here, &KEY, first);
+    named_sessions_id(&here, &KEY, second);
+    ck_assert_str_ne(first, second);
+    named_sessions_closed(&here, &KEY, first); /* somebody is late */
+    named_sessions_id(&here, &KEY, third);
+    ck_assert_str_eq(second, third);
+    named_sessions_closed(&here, &KEY, second);
+    named_sessions_id(&here, &KEY, third);
+    ck_assert_str_ne(second, third);
+    named_sessions_closed(&there, &KEY, first);
+    named_sessions_id(&there, &KEY, first);
+    ck_assert_str_eq(first, second);
+    named_sessions_deinit(&here);
+    named_sessions_deinit(&there);
+}
+END_TEST
+
+START_TEST(names_that_have_moved_are_bounded)
+{
+    char first[UUID_TEXT_SIZE], id[UUID_TEXT_SIZE], name[16];
+    NamedSessions sessions;
+    named_sessions_init(&sessions);
+    named_sessions_id(&sessions, &KEY, first);
+    named_sessions_closed(&sessions, &KEY, first);
+    for (int i = 0; i < NAMED_SESSIONS_MOVED; i++) {
+        (void)snprintf(name, sizeof name, "n%d", i);
+        NamedSessionKey key = {"ann", "dev", name};
+        named_sessions_id(&sessions, &key, id);
+        named_sessions_closed(&sessions, &key, id);
+    }
+    ck_assert_uint_eq(sessions.moved.n_entries, NAMED_SESSIONS_MOVED);
+    named_sessions_id(&sessions, &KEY, id); /* found again by trying */
+    ck_assert_str_eq(first, id);
+    named_sessions_deinit(&sessions);
 }
 END_TEST
 
@@ -129,7 +179,7 @@ static void write_interrupt(Text *stream, int32_t type, const char *operation_id
 START_TEST(an_interrupt_of_all_becomes_one_by_tag)
 {
     _cleanup_(text_deinit) Text stream = TEXT_NULL, narrowed = TEXT_NULL;
-    write_interrupt(&stream, 1, NULL);
+    write_interrupt(&stream, 1, _i ? "an operation, at which the server does not look" : NULL);
     ck_assert(codec_narrow_interrupt((uint8_t *)stream.bytes, stream.length, "my-tag", &narrowed));
     Interrupt *decoded = sparkbouncer__envelope__interrupt_request__unpack(
         NULL, narrowed.length - FRAMING_PREFIX_SIZE, (uint8_t *)narrowed.bytes + FRAMING_PREFIX_SIZE);
@@ -182,9 +232,11 @@ int main(void)
     TCase *tests = tcase_create("named_session");
     tcase_add_test(tests, a_uuid_by_name_is_everybodys);
     tcase_add_test(tests, each_part_makes_another_session);
+    tcase_add_test(tests, a_closed_session_has_a_next_one_everywhere);
+    tcase_add_test(tests, names_that_have_moved_are_bounded);
     tcase_add_loop_test(tests, only_session_ids_are_exchanged_whatever_the_split, 0, 200);
     tcase_add_test(tests, an_id_of_another_length_is_left_alone);
-    tcase_add_test(tests, an_interrupt_of_all_becomes_one_by_tag);
+    tcase_add_loop_test(tests, an_interrupt_of_all_becomes_one_by_tag, 0, 2);
     tcase_add_test(tests, other_interrupts_stay_as_they_are);
     tcase_add_test(tests, a_plan_takes_one_more_tag_at_its_front);
     suite_add_tcase(suite, tests);

@@ -1,0 +1,59 @@
+#include "relay/own_call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What request_build_headers() makes the upstream's headers of, as if a client had sent it. */
+static void add_headers(HeaderList *headers, const Method *method)
+{
+    const Header all[] = {
+        HEADER_LITERAL(":method", "POST"),
+        HEADER_LITERAL(":scheme", "http"),
+        {":path", method->path, strlen(":path"), (uint32_t)strlen(method->path), NULL, NULL},
+        HEADER_LITERAL(":authority", "localhost"),
+        HEADER_LITERAL("te", "trailers"),
+        HEADER_LITERAL("content-type", "application/grpc"),
+        HEADER_LITERAL("user-agent", "sparkbouncer/" SPARKBOUNCER_VERSION),
+        HEADER_LITERAL("grpc-timeout", "15S"), /* the time that is left replaces it */
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        header_list_add(headers, all[i]);
+}
+
+bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *session, MethodId method,
+                    const uint8_t *bytes, size_t length)
+{
+    HeaderList headers = {NULL, 0, 0, 0};
+    add_headers(&headers, method_get(method));
+    Call *call = call_new_own(relay, upstream, session, method_get(method), &headers, bytes, length);
+    header_list_deinit(&headers);
+    if (!own) {
+        call_dispatch(call);
+        return true;
+    }
+    call->own = own;
+    own->problem[0] = '\0';
+    bool has_ended = false;
+    own->has_ended = &has_ended;
+    call_dispatch(call);
+    if (has_ended)
+        return false;
+    own->has_ended = NULL;
+    return true;
+}
+
+void own_call_ended(Call *call)
+{
+    OwnCall *own = call->own;
+    call->own = NULL;
+    if (own && own->has_ended)
+        *own->has_ended = true;
+    else if (own)
+        own->on_ended(own, call->status);
+}
+
+void own_call_note(Call *call, const char *problem)
+{
+    if (call->own)
+        (void)snprintf(call->own->problem, sizeof call->own->problem, "%s", problem);
+}

@@ -1,0 +1,32 @@
+#pragma once
+
+/*
+ * OwnCall: a call that the daemon makes by itself, with nobody but the daemon waiting for how it ends. Loop
+ * thread only.
+ */
+
+#include "base/uuid.h"
+#include "relay/call.h"
+
+#define OWN_CALL_PROBLEM_SIZE 512
+
+typedef struct OwnCall OwnCall;
+
+struct OwnCall {
+    void (*on_ended)(OwnCall *own, uint32_t status); /* may free it */
+    char session_id[UUID_TEXT_SIZE];                 /* in its message */
+    char problem[OWN_CALL_PROBLEM_SIZE]; /* the server's words or ours; empty: it has ended well */
+    bool *has_ended;                     /* while it begins, so that nobody is told of the end from within */
+};
+
+/*
+ * Sends one message, framed, to `upstream`. `own`, with on_ended and session_id set, lives until it is told
+ * of the end, which comes in time; or it is NULL, and the session is `session`, which may be NULL too. False:
+ * it has ended at once, `own` has the problem and is not told.
+ */
+bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *session, MethodId method,
+                    const uint8_t *bytes, size_t length);
+/* For call.c: the call has been accounted for. */
+void own_call_ended(Call *call);
+/* For who learns why it fails; nothing happens when it is not one of ours. */
+void own_call_note(Call *call, const char *problem);

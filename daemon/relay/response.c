@@ -7,6 +7,7 @@
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
+#include "relay/session_loss.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -200,8 +201,6 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
         page_received(call, bytes, length);
         return;
     }
-    if (call->named)
-        session_patch_apply(&call->named->response, (uint8_t *)(uintptr_t)bytes, length);
     if (call->mapped)
         session_patch_apply(&call->mapped->response, (uint8_t *)(uintptr_t)bytes, length);
     if (resume_is_possible(&call->resume))
@@ -297,10 +296,10 @@ void response_ended(Call *call)
         not_grpc(call);
         return;
     }
-    const HeaderList *headers = &call->to_upstream.received_headers;
-    const HeaderList *trailers = &call->to_upstream.received_trailers;
+    HeaderList *headers = &call->to_upstream.received_headers;
+    HeaderList *trailers = &call->to_upstream.received_trailers;
     bool is_status_alone = trailers->n_entries == 0 && header_list_find(headers, "grpc-status");
-    const HeaderList *last = is_status_alone ? headers : trailers;
+    HeaderList *last = is_status_alone ? headers : trailers;
     call->upstream_ended_ns = call->relay->http2.now_ns;
     if (call->to_upstream.headers_too_large || !read_status(call, last)) {
         ended_without_status(call);
@@ -310,6 +309,7 @@ void response_ended(Call *call)
         return;
     credential_accepted(call);
     note_problem(call, last);
+    session_loss_tell(call, last);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)

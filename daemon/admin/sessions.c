@@ -15,6 +15,26 @@
 static const char *const KINDS[] = {
     [SESSION_NEW] = "own", [SESSION_OWN] = "own", [SESSION_NAMED] = "named", [SESSION_CLONE] = "clone"};
 
+/* What is kept to make it again, and what came of that. */
+static void add_journal(json_t *entry, const Journal *journal)
+{
+    if (!journal)
+        return;
+    json_t *revive = json_object(), *losses = json_array();
+    status_add_count(revive, "requests_kept", journal->entries.n_entries);
+    status_add_count(revive, "bytes_kept", journal->n_bytes);
+    status_add_text(revive, "impossible_since", journal->gap[0] ? journal->gap : NULL);
+    status_add_count(revive, "times", journal->n_revivals);
+    status_add_count(revive, "restored", journal->n_restored);
+    list_for_each(link, &journal->losses)
+    {
+        json_t *loss = json_string(container_of(link, const JournalEntry, link)->change.what);
+        (void)json_array_append_new(losses, loss ? loss : json_string("?")); /* no UTF-8 */
+    }
+    (void)json_object_set_new(revive, "not_restored", losses);
+    (void)json_object_set_new(entry, "revive", revive);
+}
+
 /* The later they were used, the earlier they come: the first one of a shared session has used it last. */
 static json_t *entry_of(const Session *session, const char *id, uint64_t now_ns)
 {
@@ -27,6 +47,7 @@ static json_t *entry_of(const Session *session, const char *id, uint64_t now_ns)
     status_add_count(entry, "clients", 0);
     status_add_count(entry, "operations", 0);
     status_add_count(entry, "idle_s", (now_ns - session->used_ns) / NS_PER_S);
+    add_journal(entry, session->journal);
     return entry;
 }
 

@@ -7,12 +7,32 @@
 #define MAX_MOVES                                                                                            \
     64 /* ids tried for one call: a name that expires after an hour's rest has as many in days */
 
+static void init_request_patch(Call *call)
+{
+    MappedCall *mapped = call->mapped;
+    session_patch_init(&mapped->request, call->method->request, mapped->session_id);
+    if (mapped->server_session_id[0])
+        session_patch_add(&mapped->request, ENVELOPE_SERVER_SIDE_SESSION_ID, mapped->server_session_id);
+}
+
 static void attach(Call *call)
 {
+    const Session *session = call->session;
     MappedCall *mapped = call->mapped = mem_new(MappedCall);
-    strcpy(mapped->session_id, call->session->upstream_id);
-    session_patch_init(&mapped->request, call->method->request, mapped->session_id);
-    session_patch_init(&mapped->response, call->method->response, call->session->session_id);
+    strcpy(mapped->session_id, session->upstream_id);
+    strcpy(mapped->server_session_id, session->upstream_server_id);
+    init_request_patch(call);
+    session_patch_init(&mapped->response, call->method->response, session->session_id);
+    if (mapped->server_session_id[0])
+        session_patch_add(&mapped->response, ENVELOPE_SERVER_SIDE_SESSION_ID,
+                          session->server_side_session_id);
+}
+
+void mapped_call_move(Call *call)
+{
+    free(call->mapped);
+    attach(call);
+    call->mapped->is_moved = true;
 }
 
 static void patch_held(Call *call)
@@ -57,7 +77,7 @@ void mapped_call_again(Call *call)
     if (!mapped->is_moved || call->reattaches)
         return;
     mapped->is_moved = false;
-    session_patch_init(&mapped->request, call->method->request, mapped->session_id);
+    init_request_patch(call);
     patch_held(call);
 }
 
@@ -89,8 +109,10 @@ bool mapped_call_refused(Call *call, const char *message, size_t length)
     static const char CLOSED[] = "INVALID_HANDLE.SESSION_CLOSED";
     if (!call->mapped || !message || !memmem(message, length, CLOSED, sizeof CLOSED - 1))
         return false;
-    named_call_closed(call);
-    if (!is_new_to_client(call) || !call->request_is_kept || call->n_attempts >= MAX_MOVES)
+    if (call->session->kind == SESSION_NAMED)
+        named_call_closed(call);
+    if (call->session->kind != SESSION_NAMED || !is_new_to_client(call) || !call->request_is_kept ||
+        call->n_attempts >= MAX_MOVES)
         return false;
     move(call);
     return true;

@@ -50,6 +50,7 @@ typedef struct Relay {
     Https *https; /* for tokens and the workspace's REST */
     Deadlines deadlines;
     Registry registry;
+    Journals journals;
     NamedSessions named_sessions;
     Destinations destinations;
     unsigned n_guests;

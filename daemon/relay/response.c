@@ -7,6 +7,7 @@
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
+#include "relay/revival.h"
 #include "relay/session_loss.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
@@ -194,6 +195,7 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
 {
     size_t known = 0;
     if (!stream_is_open(&call->from_client) || call->state != CALL_RUNNING) {
+        own_call_heard(call, bytes, length);
         stream_consume(&call->to_upstream, length); /* nobody reads it */
         return;
     }
@@ -238,6 +240,8 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    if (revival_take(call, message ? message->value : NULL, message ? message->value_length : 0))
+        return true;
     if (mapped_call_refused(call, message ? message->value : NULL, message ? message->value_length : 0))
         return true;
     if (call_refused(call, 200, message ? message->value : NULL, message ? message->value_length : 0))

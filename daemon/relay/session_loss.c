@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "relay/mapped_call.h"
+#include "relay/revival.h"
 #include "rpc/status_amend.h"
 
 #define CLIENT_HEADER_LIMIT 8192 /* what clients of gRPC C-core take */
@@ -60,17 +62,33 @@ static void amend(Call *call, HeaderList *trailers, const char *sentence)
         replace(trailers, "grpc-status-details-bin", call->answer_text + details_at);
 }
 
+/* What others map to has rules of its own; what has been made again meanwhile is another session. */
+static void forget(Call *call)
+{
+    Session *session = call->session;
+    if (!session || session->kind > SESSION_OWN || session->revival)
+        return;
+    const char *lost = call->mapped ? call->mapped->session_id : session->session_id;
+    const char *current = session->upstream_id[0] ? session->upstream_id : session->session_id;
+    if (strcmp(lost, current) == 0)
+        registry_forget(&call->relay->registry, session);
+}
+
 void session_loss_tell(Call *call, HeaderList *trailers)
 {
     const Header *message = header_list_find(trailers, "grpc-message");
-    const char *what = call->status != STATUS_OK ? cause(message) : NULL;
-    if (!what)
+    if (call->status == STATUS_OK || !message)
         return;
+    const char *what = cause(message);
     _cleanup_(text_deinit) Text sentence = TEXT_NULL;
-    text_printf(&sentence, " sparkbouncer: %s: " WHAT_IS_LOST, what);
-    relay_log_failure(call->relay, "profile %s, session %s: %s", call->upstream->profile->name,
-                      call->session ? call->session->session_id : "-", what);
+    if (what)
+        text_printf(&sentence, " sparkbouncer: %s: " WHAT_IS_LOST, what);
+    revival_explain(call, message->value, message->value_length, &sentence);
+    if (sentence.length == 0)
+        return;
+    relay_log_failure(call->relay, "profile %s, session %s:%s", call->upstream->profile->name,
+                      call->session ? call->session->session_id : "-", text_string(&sentence));
     amend(call, trailers, text_string(&sentence));
-    if (call->session && call->session->kind <= SESSION_OWN) /* what others map to has rules of its own */
-        registry_forget(&call->relay->registry, call->session);
+    if (what)
+        forget(call);
 }

@@ -9,5 +9,5 @@
 #include "relay/call.h"
 
 /* The last word of the server's answer, about to go to the client. Says what was lost if it speaks of that,
- * and forgets the session. */
+ * and forgets the session; or that something it does not find could not be restored. */
 void session_loss_tell(Call *call, HeaderList *trailers);

@@ -126,6 +126,12 @@ Session *registry_use(Registry *registry, SessionOwner owner, const char *user_i
     return session;
 }
 
+static void session_free(Session *session)
+{
+    session->journal = journal_free(session->journal);
+    free(session);
+}
+
 Session *session_ref(Session *session)
 {
     session->n_references++;
@@ -135,7 +141,7 @@ Session *session_ref(Session *session)
 Session *session_unref(Session *session)
 {
     if (session && --session->n_references == 0 && session->is_forgotten)
-        free(session);
+        session_free(session);
     return NULL;
 }
 
@@ -150,7 +156,7 @@ void registry_forget(Registry *registry, Session *session)
     list_remove(&registry->sessions, &session->link);
     session->is_forgotten = true;
     if (session->n_references == 0)
-        free(session);
+        session_free(session);
 }
 
 static bool operation_equal(const MapNode *node, const void *key)

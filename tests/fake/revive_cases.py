@@ -59,3 +59,149 @@ def untouched(scene):
     expect_equal((result.details, details_of(result)), (long, status(long)), "what would be too long")
     result = client.call(SPARK + "Config", head(1), refusal("[TABLE_OR_VIEW_NOT_FOUND] t"))
     expect_equal(result.details, "[TABLE_OR_VIEW_NOT_FOUND] t", "another error")
+
+
+SERVER = "5e55104e-0000-4000-8000-00000000000{}"
+OBSERVED = {"Config": 8, "ExecutePlan": 8, "AnalyzePlan": 17, "FetchErrorDetails": 5, "ReattachExecute": 6}
+SERVER_SESSION = {"Config": 4, "ExecutePlan": 15, "AnalyzePlan": 15}
+OPERATION = "0be7a000-0000-4000-8000-0000001e{:04d}"
+
+
+def observed(method, server):
+    return field(OBSERVED[method], SERVER.format(server)) if server else b""
+
+
+def setting(key, value):
+    return field(3, field(1, field(1, field(1, key) + field(2, value))))
+
+
+def plan(body, number, reattachable=True):
+    return field(3, body) + field(5, field(1, field(1, int(reattachable)))) + field(6, OPERATION.format(number))
+
+
+def view(name, source="\x08range"):
+    return field(2, field(3, field(1, field(15, source)) + field(2, name) + field(3, 0)))
+
+
+def sql(query):
+    return field(2, field(5, field(1, query)))
+
+
+SMALL = ("--check-sessions", "--operations", "--messages", "1", "--size", "10")
+QUERY = field(1, field(15, b"range"))
+
+
+class Lost:
+    """A client whose server can be replaced by one that knows nothing."""
+
+    def __init__(self, scene, number=20, **profile):
+        self.scene, self.number, self.operations = scene, number, 0
+        self.server = scene.fake("--server-session", SERVER.format(1), *SMALL, token=TOKEN)
+        self.daemon = scene.daemon(self.server, **{"revive": "yes", **profile})
+        self.client = scene.client(self.daemon)
+
+    def call(self, method, body, server=1, fake=None):
+        if method == "ExecutePlan":
+            self.operations += 1
+            body = plan(body, self.number * 100 + self.operations)
+        request = head(self.number) + body + observed(method, server)
+        return self.client.call(SPARK + method, request, fake, shape="us" if method == "ExecutePlan" else "uu")
+
+    def ok(self, method, body, server=1):
+        result = self.call(method, body, server)
+        expect_equal((result.code, result.details), ("OK", ""), method)
+        for message in result["messages"]:
+            expect_equal((text(message, 1), text(message, SERVER_SESSION[method])), (SESSION.format(self.number), SERVER.format(1)),
+                         f"the ids in an answer to {method}")
+        return result
+
+    def restart(self, generation):
+        port = self.server.port
+        self.server.kill()
+        self.server = self.scene.fake("--server-session", SERVER.format(generation), *SMALL, token=TOKEN, port=port)
+
+    def arrived(self, result):
+        """What the server got up to this call: method, message."""
+        self.server.of_case("end", result["case"])
+        found = sorted(self.server.events("end"), key=lambda event: event["first_at"])
+        return [(event["method"].rpartition("/")[2], bytes.fromhex(event["first"])) for event in found]
+
+
+@proxied("revive: settings and views are made again, in order, in a new session, and the call that waited goes on")
+def revived(scene):
+    lost = Lost(scene)
+    lost.ok("Config", setting("a", "1"), server=0)
+    lost.ok("Config", field(3, field(2, field(1, "a"))))
+    lost.ok("ExecutePlan", QUERY)
+    lost.ok("ExecutePlan", view("v"))
+    lost.ok("ExecutePlan", sql("SELECT 1"))
+    lost.ok("Config", setting("b", "2"))
+    for generation in (2, 3):
+        lost.restart(generation)
+        for method, body in (("AnalyzePlan", b""), ("Config", field(3, field(2, field(1, "a")))), ("ExecutePlan", QUERY)):
+            result = lost.ok(method, body)
+        seen = lost.arrived(result)
+        expect_equal([method for method, _ in seen], ["AnalyzePlan", "Config", "Config", "ExecutePlan", "Config", "AnalyzePlan",
+                                                      "Config", "ExecutePlan"], "calls at the new server")
+        made = [fields(message) for _, message in seen[1:]]
+        [session] = {message[1][0] for message in made}
+        expect(session != SESSION.format(lost.number).encode(), "the new session has the old one's id")
+        told = [message.get(OBSERVED[method]) for (method, _), message in zip(seen[1:], made)]
+        expect_equal(told, [None] * 2 + [[SERVER.format(generation).encode()]] * 5, "what was said of the server's own id")
+        expect_equal([made[i][3][0] for i in (1, 2, 3)], [setting("a", "1")[2:], view("v"), setting("b", "2")[2:]], "what was repeated")
+        expect(made[2][6] != [OPERATION.format(2002).encode()], "the view's operation id is the old one")
+        expect_equal(text(seen[-1][1], 6), OPERATION.format(2000 + lost.operations), "the operation id of the call that waited")
+    expect(lost.daemon.log().count("made again with 3 settings") == 2, "the log does not say it")
+
+
+@proxied("revive: calls that run at the same time wait together, and one that is cancelled just goes")
+def together(scene):
+    lost = Lost(scene, 21)
+    lost.ok("Config", setting("a", "1"), server=0)
+    lost.restart(2)
+    request = head(21) + observed("AnalyzePlan", 1)
+    running = [lost.client.start(SPARK + "AnalyzePlan", request) for _ in range(20)]
+    running[7].cancel()
+    results = [one.finish() for one in running]
+    expect_equal({result.code for result in results} - {"CANCELLED"}, {"OK"}, "codes")
+    made = [message for method, message in lost.arrived(results[0]) if method == "Config"]
+    expect_equal(len(made), 2, "Config calls at the new server")
+
+
+def expect_lost(result, why):
+    expect_equal(result.code, "INTERNAL", "the code")
+    expect(result.details.startswith("[INVALID_HANDLE.SESSION_CHANGED] it is another sparkbouncer: "), result.details)
+    expect(why in result.details, f"{why!r} is not in {result.details!r}")
+
+
+@proxied("revive: what the journal does not know the whole of is not made again, and the client is told why")
+def gaps(scene):
+    rows = (("ExecutePlan", sql("DROP VIEW v"), "SQL DROP cannot be repeated"),
+            ("ExecutePlan", field(3, b"\x0a\x03abc"), "a compressed plan cannot be repeated"),
+            ("ExecutePlan", view("v", "\x01insert into t"), "view v cannot be repeated"),
+            ("ExecutePlan", view("v", "x" * 70000), "a view with a plan too large to keep cannot be repeated"),
+            ("Config", setting("k", "x" * 64000), "setting k was more than revive_limit allows"))
+    for number, (method, body, why) in enumerate(rows, 30):
+        lost = Lost(scene, number, revive_limit="64KiB")
+        lost.ok("Config", setting("a", "1" * 2000), server=0)
+        lost.ok(method, body)
+        lost.restart(2)
+        expect_lost(lost.call("AnalyzePlan", b""), "nothing could be restored, since " + why)
+        lost.daemon.kill()
+    lost = Lost(scene, 50)
+    lost.ok("AnalyzePlan", b"")
+    lost.restart(2)
+    expect_lost(lost.call("AnalyzePlan", b""), "the daemon has not seen the session from its beginning")
+
+
+@proxied("revive: off by default; a ReattachExecute is not answered by a session made again")
+def default(scene):
+    lost = Lost(scene, 60, revive="no")
+    lost.ok("Config", setting("a", "1"), server=0)
+    lost.restart(2)
+    expect_lost(lost.call("Config", setting("a", "1")), "make a new session")
+    lost = Lost(scene, 61)
+    lost.ok("Config", setting("a", "1"), server=0)
+    lost.restart(2)
+    request = head(61) + field(3, OPERATION.format(1)) + observed("ReattachExecute", 1)
+    expect_lost(lost.client.call(SPARK + "ReattachExecute", request, shape="us"), "make a new session")

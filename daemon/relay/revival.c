@@ -26,11 +26,15 @@ typedef struct Revival {
 
 /* ---- the journal */
 
+/* Named sessions have others' state in them, clones what they were made of; a cluster that the client chooses
+ * is not known to the calls of our own. */
 static bool is_journaled(const Call *call)
 {
     const Session *session = call->session;
+    const ProfileSettings *profile = call->upstream ? call->upstream->profile : NULL;
     return call->client && call->method && session && !session->is_forgotten &&
-           session->kind == SESSION_OWN && call->upstream && call->upstream->profile->revive;
+           session->kind == SESSION_OWN && profile && profile->revive &&
+           profile->cluster_choice == CLUSTER_CHOICE_PROFILE;
 }
 
 /* The one who has not seen a session's beginning does not know what it is made of. */

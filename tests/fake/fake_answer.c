@@ -225,6 +225,12 @@ static bool is_changed(const FakeCall *call)
            strcmp(observed, call->server->server_session) != 0;
 }
 
+static bool is_refused(const FakeCall *call)
+{
+    const char *text = call->server->refused;
+    return text && call->first.length > 0 && memmem(call->first.data, call->first.length, text, strlen(text));
+}
+
 void fake_call_answer(FakeCall *call)
 {
     if (call->answering || call->script.hang)
@@ -240,6 +246,10 @@ void fake_call_answer(FakeCall *call)
         }
         if (is_closed(call)) {
             fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[INVALID_HANDLE.SESSION_CLOSED] it was closed");
+            return;
+        }
+        if (is_refused(call)) {
+            fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[REFUSED] not this one");
             return;
         }
         if (is_changed(call)) {

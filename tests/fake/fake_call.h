@@ -19,6 +19,7 @@ typedef struct FakeServer {
     Record record;
     const char *token, *cluster; /* required of every call when not NULL */
     const char *server_session;
+    const char *refused;         /* requests that contain this text fail; NULL: none */
     bool checks_sessions;        /* SESSION_CHANGED for a client that has seen another server_session */
     const char *closed_sessions; /* ids that answer SESSION_CLOSED, as a list; NULL: none */
     uint64_t messages, size;     /* what ExecutePlan answers unless told otherwise */

@@ -19,7 +19,7 @@
 typedef struct Options {
     const char *host, *record, *token, *cluster, *server_session;
     const char *certificate, *key; /* both or none */
-    const char *closed_sessions;
+    const char *closed_sessions, *refused;
     unsigned port, max_streams;
     uint64_t messages, size, retained;
     bool operations, checks_sessions;
@@ -30,7 +30,7 @@ static const char usage[] =
     "usage: fake-server [--host ADDRESS] [--port N] [--tls CERTIFICATE KEY] [--token T] [--cluster C]\n"
     "                   [--record FILE|-] [--messages N] [--size BYTES] [--server-session ID]\n"
     "                   [--max-concurrent-streams N] [--operations] [--retained BYTES] [--until-eof]\n"
-    "                   [--closed-sessions ID,ID…] [--check-sessions]\n"
+    "                   [--closed-sessions ID,ID…] [--check-sessions] [--refuse TEXT]\n"
     "--check-sessions: SESSION_CHANGED for a client that has seen another --server-session.\n"
     "--operations: an operation is executed once, kept and reattached as a Spark server does it, with that "
     "much of\n"
@@ -54,6 +54,7 @@ static const struct option long_options[] = {
     {"until-eof", no_argument, NULL, 'e'},
     {"closed-sessions", required_argument, NULL, 'x'},
     {"check-sessions", no_argument, NULL, 'y'},
+    {"refuse", required_argument, NULL, 'f'},
     {NULL, 0, NULL, 0},
 };
 
@@ -86,6 +87,7 @@ static bool parse_options(Options *options, int argc, char **argv)
         case 'e': options->until_eof = true; break;
         case 'x': options->closed_sessions = optarg; break;
         case 'y': options->checks_sessions = true; break;
+        case 'f': options->refused = optarg; break;
         default: return false;
         }
     }
@@ -175,6 +177,7 @@ int main(int argc, char **argv)
     server.server_session = options.server_session;
     server.closed_sessions = options.closed_sessions;
     server.checks_sessions = options.checks_sessions;
+    server.refused = options.refused;
     server.messages = options.messages;
     server.size = options.size;
     if (options.operations) {

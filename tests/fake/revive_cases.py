@@ -1,9 +1,10 @@
 """Sessions that the server has lost: what the client is told, and what of them is made again when that is wished."""
 
-import base64
+import json
 import urllib.parse
 
 from harness import SPARK, TOKEN, expect, expect_equal
+from named_cases import command
 from registry import proxied
 from wire import field, fields, text
 
@@ -115,10 +116,11 @@ class Lost:
                          f"the ids in an answer to {method}")
         return result
 
-    def restart(self, generation):
+    def restart(self, generation, *options):
         port = self.server.port
         self.server.kill()
-        self.server = self.scene.fake("--server-session", SERVER.format(generation), *SMALL, token=TOKEN, port=port)
+        self.server = self.scene.fake("--server-session", SERVER.format(generation), *SMALL, *options, token=TOKEN,
+                                      port=port)
 
     def arrived(self, result):
         """What the server got up to this call: method, message."""
@@ -205,3 +207,30 @@ def default(scene):
     lost.restart(2)
     request = head(61) + field(3, OPERATION.format(1)) + observed("ReattachExecute", 1)
     expect_lost(lost.client.call(SPARK + "ReattachExecute", request, shape="us"), "make a new session")
+
+
+@proxied("revive: a view that cannot be made again is told in the log, in `sessions`, and to who needs it; a setting stops all")
+def not_restored(scene):
+    lost = Lost(scene, 70)
+    lost.ok("Config", setting("a", "1"), server=0)
+    lost.ok("ExecutePlan", view("orders"))
+    lost.ok("ExecutePlan", view("v"))
+    lost.restart(2, "--refuse", "orders")
+    lost.ok("AnalyzePlan", b"")
+    missing = "[TABLE_OR_VIEW_NOT_FOUND] The table or view `{}` cannot be found."
+    result = lost.call("AnalyzePlan", b"", fake=refusal(missing.format("orders")))
+    words = " sparkbouncer: view orders was lost when the server lost this session, and could not be restored; make it again"
+    expect_equal((result.details, details_of(result)), (missing.format("orders") + words, status(missing.format("orders") + words)),
+                 "the error about the view")
+    result = lost.call("AnalyzePlan", b"", fake=refusal(missing.format("other")))
+    expect_equal(result.details, missing.format("other"), "the error about another")
+    lost.ok("AnalyzePlan", b"")
+    told = "made again with 2 settings, views and the like; not restored: view orders, cached tables and running queries"
+    expect(told in lost.daemon.log(), "the log does not say it")
+    [entry] = json.loads(command(lost.daemon, "sessions", "--json")[0])["sessions"]
+    expect_equal(entry["revive"]["not_restored"], ["view orders"], "not_restored of the session")
+    expect_equal((entry["revive"]["times"], entry["revive"]["restored"]), (1, 2), "what was restored")
+    lost = Lost(scene, 71)
+    lost.ok("Config", setting("zone", "1"), server=0)
+    lost.restart(2, "--refuse", "zone")
+    expect_lost(lost.call("AnalyzePlan", b""), "since setting zone failed: [REFUSED] not this one")

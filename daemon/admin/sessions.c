@@ -12,8 +12,11 @@
 
 /* ---- the list */
 
-static const char *const KINDS[] = {
-    [SESSION_NEW] = "own", [SESSION_OWN] = "own", [SESSION_NAMED] = "named", [SESSION_CLONE] = "clone"};
+static const char *const KINDS[] = {[SESSION_NEW] = "own",
+                                    [SESSION_OWN] = "own",
+                                    [SESSION_NAMED] = "named",
+                                    [SESSION_WARM] = "warm",
+                                    [SESSION_CLONE] = "clone"};
 
 /* What is kept to make it again, and what came of that. */
 static void add_journal(json_t *entry, const Journal *journal)
@@ -35,20 +38,24 @@ static void add_journal(json_t *entry, const Journal *journal)
     (void)json_object_set_new(entry, "revive", revive);
 }
 
-/* The later they were used, the earlier they come: the first one of a shared session has used it last. */
-static json_t *entry_of(const Session *session, const char *id, uint64_t now_ns)
+static json_t *entry_new(json_t *entries, const char *name, const char *kind, const char *id)
 {
     json_t *entry = json_object();
-    status_add_text(entry, "name", session->name[0] ? session->name : NULL);
-    status_add_text(entry, "kind", KINDS[session->kind]);
+    status_add_text(entry, "name", name);
+    status_add_text(entry, "kind", kind);
     status_add_text(entry, "session_id", id);
-    status_add_text(entry, "user_id", session->user_id);
-    status_add_text(entry, "profile", status_profile_label(session->target));
     status_add_count(entry, "clients", 0);
     status_add_count(entry, "operations", 0);
-    status_add_count(entry, "idle_s", (now_ns - session->used_ns) / NS_PER_S);
-    add_journal(entry, session->journal);
+    (void)json_array_append_new(entries, entry);
     return entry;
+}
+
+static void set_use(json_t *entry, uint64_t used_ns, uint64_t now_ns)
+{
+    const json_t *known = json_object_get(entry, "idle_s");
+    uint64_t idle_s = (now_ns - used_ns) / NS_PER_S;
+    if (!known || (uint64_t)json_integer_value(known) > idle_s)
+        status_add_count(entry, "idle_s", idle_s);
 }
 
 static void add_to(json_t *entry, const char *key, size_t count)
@@ -56,27 +63,51 @@ static void add_to(json_t *entry, const char *key, size_t count)
     status_add_count(entry, key, (uint64_t)json_integer_value(json_object_get(entry, key)) + count);
 }
 
+/* Named ones stay at the server when their clients have gone. `by_id` gets them too. */
+static void add_named(json_t *entries, json_t *by_id, const NamedSessions *sessions, uint64_t now_ns)
+{
+    const ListLink *head = &sessions->known.head;
+    for (const ListLink *link = head->previous; link != head; link = link->previous) {
+        const NamedSession *session = container_of(link, NamedSession, link);
+        const NamedSessionKey key = {session->user_id, session->profile, session->name};
+        char id[UUID_TEXT_SIZE];
+        if (session->used_ns == 0)
+            continue; /* released */
+        named_sessions_id(sessions, &key, id);
+        json_t *entry = entry_new(entries, session->name, KINDS[SESSION_NAMED], id);
+        status_add_text(entry, "user_id", session->user_id);
+        status_add_text(entry, "profile", session->profile);
+        set_use(entry, session->used_ns, now_ns);
+        (void)json_object_set(by_id, id, entry);
+    }
+}
+
+static void add_client(json_t *entries, const json_t *by_id, const Session *session, uint64_t now_ns)
+{
+    const char *id = session->upstream_id[0] ? session->upstream_id : session->session_id;
+    json_t *entry = session->kind == SESSION_NAMED ? json_object_get(by_id, id) : NULL;
+    if (!entry && json_array_size(entries) >= MAX_ENTRIES)
+        return;
+    if (!entry) {
+        entry = entry_new(entries, session->name[0] ? session->name : NULL, KINDS[session->kind], id);
+        status_add_text(entry, "user_id", session->user_id);
+        status_add_text(entry, "profile", status_profile_label(session->target));
+        add_journal(entry, session->journal);
+    }
+    add_to(entry, "clients", 1);
+    add_to(entry, "operations", session->operations.n_entries);
+    set_use(entry, session->used_ns, now_ns);
+}
+
 json_t *sessions_document(const Relay *relay)
 {
     uint64_t now_ns = clock_now_ns();
-    json_t *entries = json_array(), *shared = json_object();
+    json_t *entries = json_array(), *by_id = json_object();
     const ListLink *head = &relay->registry.sessions.head;
-    for (const ListLink *link = head->previous; link != head; link = link->previous) {
-        const Session *session = container_of(link, Session, link);
-        const char *id = session->upstream_id[0] ? session->upstream_id : session->session_id;
-        json_t *entry = session->kind == SESSION_NAMED ? json_object_get(shared, id) : NULL;
-        if (!entry && json_array_size(entries) == MAX_ENTRIES)
-            continue;
-        if (!entry) {
-            entry = entry_of(session, id, now_ns);
-            (void)json_array_append_new(entries, entry);
-            if (session->kind == SESSION_NAMED)
-                (void)json_object_set(shared, id, entry);
-        }
-        add_to(entry, "clients", 1);
-        add_to(entry, "operations", session->operations.n_entries);
-    }
-    json_decref(shared);
+    add_named(entries, by_id, &relay->named_sessions, now_ns);
+    for (const ListLink *link = head->previous; link != head; link = link->previous)
+        add_client(entries, by_id, container_of(link, Session, link), now_ns);
+    json_decref(by_id);
     return json_pack("{s:I, s:o}", "clients_total", (json_int_t)relay->registry.sessions.n_entries,
                      "sessions", entries);
 }
@@ -85,12 +116,14 @@ json_t *sessions_document(const Relay *relay)
 
 typedef struct PendingRelease {
     OwnCall call;
+    Relay *relay;
     ControlQuestion *question;
-    char *name, *profile;
+    char *user_id, *profile, *name;
 } PendingRelease;
 
 static PendingRelease *pending_free(PendingRelease *pending)
 {
+    free(pending->user_id);
     free(pending->name);
     free(pending->profile);
     free(pending);
@@ -109,6 +142,8 @@ static void on_ended(OwnCall *call, uint32_t status)
     _cleanup_(text_deinit) Text sentence = TEXT_NULL;
     json_t *document = json_object();
     if (status == STATUS_OK) {
+        const NamedSessionKey key = {pending->user_id, pending->profile, pending->name};
+        named_sessions_released(&pending->relay->named_sessions, &key);
         status_add_text(document, "session_id", call->session_id);
     } else {
         append_failure(&sentence, pending);
@@ -118,18 +153,17 @@ static void on_ended(OwnCall *call, uint32_t status)
     pending_free(pending);
 }
 
-/* The user whose clients use it, when that is one. NULL with a sentence. Borrowed. */
+/* The user who has such a session, when that is one. NULL with a sentence. Borrowed. */
 static const char *find_user(const Relay *relay, const char *profile, const char *name, Text *problem)
 {
     const char *user = NULL;
-    list_for_each(link, &relay->registry.sessions)
+    list_for_each(link, &relay->named_sessions.known)
     {
-        const Session *session = container_of(link, Session, link);
-        const Destination *target = session->target;
-        if (session->kind != SESSION_NAMED || strcmp(session->name, name) != 0 || !target ||
-            strcmp(target->name, profile) != 0)
+        const NamedSession *session = container_of(link, NamedSession, link);
+        if (session->used_ns == 0 || strcmp(session->name, name) != 0 ||
+            strcmp(session->profile, profile) != 0)
             continue;
-        if (user && strcmp(user, session->user_id) != 0) {
+        if (user) {
             text_printf(problem, "several users have a session %s with profile %s; say whose: --user NAME",
                         name, profile);
             return NULL;
@@ -166,6 +200,8 @@ static bool ask_server(Relay *relay, Upstream *upstream, const NamedSessionKey *
     PendingRelease *pending = mem_new(PendingRelease);
     pending->call.on_ended = on_ended;
     pending->question = question;
+    pending->relay = relay;
+    pending->user_id = mem_copy_string(key->user_id);
     pending->name = mem_copy_string(key->name);
     pending->profile = mem_copy_string(key->profile);
     named_sessions_id(&relay->named_sessions, key, pending->call.session_id);
@@ -190,7 +226,8 @@ bool session_release_begin(Relay *relay, const SessionRelease *release, ControlQ
     Upstream *upstream = find_upstream(relay, profile, ret_status, problem);
     if (!upstream)
         return false;
-    const char *user = release->user ? release->user : find_user(relay, profile, release->name, problem);
+    const char *user =
+        release->user ? release->user : find_user(relay, upstream->profile->name, release->name, problem);
     if (!user)
         return false;
     *ret_status = 502;

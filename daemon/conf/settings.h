@@ -155,6 +155,8 @@ typedef struct ProfileSettings {
     unsigned connections;     /* wished size of the pool, >= 1 */
     unsigned max_connections; /* >= connections */
     uint64_t connect_timeout_ms;
+    unsigned warm_sessions;     /* made ahead for each user */
+    char *warm_template;        /* the named session that they are clones of; NULL: none */
     char *session;              /* the named session of calls that name none; NULL: each client has its own */
     uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
     bool revive;                /* make a session that the server has lost again */

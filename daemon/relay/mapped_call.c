@@ -20,7 +20,8 @@ static void attach(Call *call)
     const Session *session = call->session;
     MappedCall *mapped = call->mapped = mem_new(MappedCall);
     strcpy(mapped->session_id, session->upstream_id);
-    strcpy(mapped->server_session_id, session->upstream_server_id);
+    if (session->kind != SESSION_NAMED) /* it may have been another before it was called by a name */
+        strcpy(mapped->server_session_id, session->upstream_server_id);
     init_request_patch(call);
     session_patch_init(&mapped->response, call->method->response, session->session_id);
     if (mapped->server_session_id[0])
@@ -50,6 +51,8 @@ static bool choose_session(Call *call)
         return true;
     if (!named_call_choose(call))
         return false;
+    if (session->kind == SESSION_NEW)
+        warm_sessions_choose(call);
     if (session->kind == SESSION_NEW)
         session->kind = SESSION_OWN;
     return true;
@@ -91,11 +94,20 @@ static bool is_new_to_client(const Call *call)
            (session->server_side_session_id[0] == '\0' || has_moved_meanwhile);
 }
 
+static void choose_another(Call *call)
+{
+    Session *session = call->session;
+    if (session->kind == SESSION_NAMED)
+        named_call_id(call, session->upstream_id);
+    else
+        strcpy(session->upstream_id, session->session_id);
+}
+
 static void move(Call *call)
 {
     Session *session = call->session;
     if (strcmp(session->upstream_id, call->mapped->session_id) == 0) {
-        named_call_id(call, session->upstream_id);
+        choose_another(call);
         session->server_side_session_id[0] = '\0';
     }
     strcpy(call->mapped->session_id, session->upstream_id);
@@ -111,8 +123,7 @@ bool mapped_call_refused(Call *call, const char *message, size_t length)
         return false;
     if (call->session->kind == SESSION_NAMED)
         named_call_closed(call);
-    if (call->session->kind != SESSION_NAMED || !is_new_to_client(call) || !call->request_is_kept ||
-        call->n_attempts >= MAX_MOVES)
+    if (!is_new_to_client(call) || !call->request_is_kept || call->n_attempts >= MAX_MOVES)
         return false;
     move(call);
     return true;

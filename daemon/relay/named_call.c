@@ -7,6 +7,7 @@
 #include "relay/own_call.h"
 #include "spark/codec.h"
 
+#define USES_NOTED    16          /* of so many calls one is noted as a use of the session */
 #define REQUEST_LIMIT (64 * 1024) /* of a request that is rebuilt; an Interrupt has some hundred bytes */
 
 /* ---- which session */
@@ -40,16 +41,27 @@ static void refuse_name(Call *call)
               VALUE_SESSION_NAME_MAX);
 }
 
+/* The list of those that are known is looked through, so not at each call. */
+static void note_use(const Call *call)
+{
+    NamedSessionKey key = key_of(call);
+    if (call->session->n_calls % USES_NOTED == 1)
+        named_sessions_use(&call->relay->named_sessions, &key, call->started_ns);
+}
+
 static void name_session(Call *call, const char *name, size_t length)
 {
     Session *session = call->session;
     if (session->kind == SESSION_NAMED && strlen(session->name) == length &&
-        memcmp(session->name, name, length) == 0)
-        return; /* where it is, also when the name has moved on for others */
+        memcmp(session->name, name, length) == 0) {
+        note_use(call); /* it stays where it is, also when the name has moved on for others */
+        return;
+    }
     memcpy(session->name, name, length);
     session->name[length] = '\0';
     session->kind = SESSION_NAMED;
     named_call_id(call, session->upstream_id);
+    note_use(call);
 }
 
 bool named_call_choose(Call *call)
@@ -170,11 +182,13 @@ static void interrupt_operations(const Call *call)
 /* The session stays for the others; this client has done with it. */
 static void answer_release(Call *call)
 {
+    NamedSessionKey key = key_of(call);
     uint8_t response[FRAMING_PREFIX_SIZE + 4 * SESSION_ID_SIZE];
     const Session *session = call->session;
     const char *server_side = session->server_side_session_id[0] ? session->server_side_session_id : NULL;
     size_t length =
         codec_write_release_session_response(response, sizeof response, session->session_id, server_side);
+    named_sessions_use(&call->relay->named_sessions, &key, call->started_ns);
     if (!list_is_empty(&session->operations))
         interrupt_operations(call);
     call_answer(call, response, length);

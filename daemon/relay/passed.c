@@ -4,7 +4,7 @@
 
 #define WORD   sizeof(uint64_t)
 #define DENSE  ((uint64_t)1024) /* bytes at the beginning that all count */
-#define PERIOD ((uint64_t)1024) /* after that, of so many … */
+#define PERIOD ((uint64_t)4096) /* after that, of so many … */
 #define SAMPLE ((uint64_t)32)   /* … these */
 
 void passed_reset(Passed *passed)

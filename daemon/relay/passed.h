@@ -2,9 +2,10 @@
 
 /*
  * Passed: what has passed of one message, as a length and a digest, so that a second sending of it can be
- * recognised. All of the first KiB counts, of the rest 32 bytes in each KiB: that finds every other message,
- * length or order of fields, which is what can differ between two sendings of one response; a digest of all
- * bytes would cost a tenth of what relaying them does. The same for any split into pieces. Pure; any thread.
+ * recognised. All of the first KiB counts, of the rest 32 bytes in each 4 KiB: that finds every other
+ * message, length or order of fields, which is what can differ between two sendings of one response; a digest
+ * of all bytes would cost a tenth of what relaying them does. The same for any split into pieces. Pure; any
+ * thread.
  */
 
 #include <stdbool.h>

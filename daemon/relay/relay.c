@@ -22,6 +22,7 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     list_init(&relay->calls);
     list_init(&relay->spare_calls);
     registry_init(&relay->registry, settings->max_sessions);
+    warm_sessions_init(&relay->warm_sessions);
     named_sessions_init(&relay->named_sessions);
     relay->registry.on_operation_gone = release_operation_gone;
     list_init(&relay->upstreams);
@@ -74,6 +75,7 @@ void relay_close(Relay *relay)
 {
     relay->is_draining = true;
     relay->on_idle = NULL;
+    warm_sessions_close(relay);
     list_for_each_safe(link, following, &relay->calls)
     {
         Call *call = container_of(link, Call, link);

@@ -18,6 +18,7 @@
 #include "http2/http2.h"
 #include "relay/destination.h"
 #include "relay/upstream.h"
+#include "relay/warm_sessions.h"
 #include "session/named_session.h"
 #include "session/registry.h"
 
@@ -52,6 +53,7 @@ typedef struct Relay {
     Registry registry;
     Journals journals;
     NamedSessions named_sessions;
+    WarmSessions warm_sessions;
     Destinations destinations;
     unsigned n_guests;
     Deadline sweep; /* of guests that nobody uses; set while there are any */

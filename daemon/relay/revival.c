@@ -26,15 +26,20 @@ typedef struct Revival {
 
 /* ---- the journal */
 
-/* Named sessions have others' state in them, clones what they were made of; a cluster that the client chooses
- * is not known to the calls of our own. */
+/* Whether all that is in the session comes from its client. Named ones have others' state in them, clones and
+ * warm ones that of which they were made. */
+static bool is_client_made(const Session *session, const ProfileSettings *profile)
+{
+    return session->kind == SESSION_OWN || (session->kind == SESSION_WARM && !profile->warm_template);
+}
+
+/* A cluster that the client chooses is not known to the calls of our own. */
 static bool is_journaled(const Call *call)
 {
     const Session *session = call->session;
     const ProfileSettings *profile = call->upstream ? call->upstream->profile : NULL;
-    return call->client && call->method && session && !session->is_forgotten &&
-           session->kind == SESSION_OWN && profile && profile->revive &&
-           profile->cluster_choice == CLUSTER_CHOICE_PROFILE;
+    return call->client && call->method && session && !session->is_forgotten && profile && profile->revive &&
+           is_client_made(session, profile) && profile->cluster_choice == CLUSTER_CHOICE_PROFILE;
 }
 
 /* The one who has not seen a session's beginning does not know what it is made of. */

@@ -9,12 +9,6 @@
 static const uint8_t NAMESPACE[16] = {0x5d, 0x1f, 0x0e, 0x62, 0x3a, 0x8c, 0x4b, 0x77,
                                       0x9b, 0x60, 0xc4, 0x13, 0x2e, 0x91, 0xaf, 0x05};
 
-typedef struct MovedName {
-    ListLink link;
-    char first_id[UUID_TEXT_SIZE]; /* stands for user, profile and name */
-    unsigned generation;
-} MovedName;
-
 /* Each part is followed by a NUL, which none of them contains: no two keys look the same. The first id has no
  * generation in it. */
 static void id_of(const NamedSessionKey *key, unsigned generation, char ret_id[UUID_TEXT_SIZE])
@@ -30,57 +24,91 @@ static void id_of(const NamedSessionKey *key, unsigned generation, char ret_id[U
 
 void named_sessions_init(NamedSessions *sessions)
 {
-    list_init(&sessions->moved);
+    list_init(&sessions->known);
+}
+
+static void forget(NamedSessions *sessions, NamedSession *session)
+{
+    list_remove(&sessions->known, &session->link);
+    free(session->user_id);
+    free(session->profile);
+    free(session->name);
+    free(session);
 }
 
 static void forget_oldest(NamedSessions *sessions)
 {
-    MovedName *oldest = container_of(list_first(&sessions->moved), MovedName, link);
-    list_remove(&sessions->moved, &oldest->link);
-    free(oldest);
+    forget(sessions, container_of(list_first(&sessions->known), NamedSession, link));
 }
 
 void named_sessions_deinit(NamedSessions *sessions)
 {
-    while (!list_is_empty(&sessions->moved))
+    while (!list_is_empty(&sessions->known))
         forget_oldest(sessions);
 }
 
-static MovedName *find(const NamedSessions *sessions, const char *first_id)
+static NamedSession *find(const NamedSessions *sessions, const char *first_id)
 {
-    list_for_each(link, &sessions->moved)
+    list_for_each(link, &sessions->known)
     {
-        MovedName *moved = container_of(link, MovedName, link);
-        if (strcmp(moved->first_id, first_id) == 0)
-            return moved;
+        NamedSession *session = container_of(link, NamedSession, link);
+        if (strcmp(session->first_id, first_id) == 0)
+            return session;
     }
     return NULL;
+}
+
+static NamedSession *find_or_add(NamedSessions *sessions, const NamedSessionKey *key)
+{
+    char first_id[UUID_TEXT_SIZE];
+    id_of(key, 0, first_id);
+    NamedSession *session = find(sessions, first_id);
+    if (session)
+        return session;
+    if (sessions->known.n_entries >= NAMED_SESSIONS_MAX)
+        forget_oldest(sessions);
+    session = mem_new(NamedSession);
+    strcpy(session->first_id, first_id);
+    session->user_id = mem_copy_string(key->user_id);
+    session->profile = mem_copy_string(key->profile);
+    session->name = mem_copy_string(key->name);
+    list_append(&sessions->known, &session->link);
+    return session;
 }
 
 void named_sessions_id(const NamedSessions *sessions, const NamedSessionKey *key, char ret_id[UUID_TEXT_SIZE])
 {
     id_of(key, 0, ret_id);
-    const MovedName *moved = find(sessions, ret_id);
-    if (moved)
-        id_of(key, moved->generation, ret_id);
+    const NamedSession *session = find(sessions, ret_id);
+    if (session)
+        id_of(key, session->generation, ret_id);
+}
+
+void named_sessions_use(NamedSessions *sessions, const NamedSessionKey *key, uint64_t now_ns)
+{
+    NamedSession *session = find_or_add(sessions, key);
+    session->used_ns = now_ns;
+    list_remove(&sessions->known, &session->link);
+    list_append(&sessions->known, &session->link);
 }
 
 void named_sessions_closed(NamedSessions *sessions, const NamedSessionKey *key, const char *session_id)
 {
-    char current[UUID_TEXT_SIZE], first_id[UUID_TEXT_SIZE];
+    char current[UUID_TEXT_SIZE];
     named_sessions_id(sessions, key, current);
-    if (strcmp(current, session_id) != 0)
-        return;
+    if (strcmp(current, session_id) == 0)
+        find_or_add(sessions, key)->generation++;
+}
+
+void named_sessions_released(NamedSessions *sessions, const NamedSessionKey *key)
+{
+    char first_id[UUID_TEXT_SIZE];
     id_of(key, 0, first_id);
-    MovedName *moved = find(sessions, first_id);
-    if (!moved) {
-        if (sessions->moved.n_entries >= NAMED_SESSIONS_MOVED)
-            forget_oldest(sessions);
-        moved = mem_new(MovedName);
-        strcpy(moved->first_id, first_id);
-        list_append(&sessions->moved, &moved->link);
-    }
-    moved->generation++;
+    NamedSession *session = find(sessions, first_id);
+    if (session && session->generation == 0) /* else which id comes next would be forgotten too */
+        forget(sessions, session);
+    else if (session)
+        session->used_ns = 0;
 }
 
 void named_session_tag(const char *client_session_id, char ret_tag[NAMED_SESSION_TAG_SIZE])

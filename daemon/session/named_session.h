@@ -8,22 +8,30 @@
  * whoever gets SESSION_CLOSED for one finds by trying. Loop thread only.
  */
 
+#include <stdint.h>
+
 #include "base/list.h"
 #include "base/uuid.h"
 
-#define NAMED_SESSION_TAG_SIZE 64 /* with its NUL */
-#define NAMED_SESSIONS_MOVED                                                                                 \
-    256 /* names whose first id is not the one in use; others are found by trying                            \
-         */
+#define NAMED_SESSION_TAG_SIZE 64   /* with its NUL */
+#define NAMED_SESSIONS_MAX     1000 /* that are known, those used last; the others are there all the same */
 
 /* What makes a named session the same. Borrowed. */
 typedef struct NamedSessionKey {
     const char *user_id, *profile, *name;
 } NamedSessionKey;
 
-/* How often each name has moved on, where it has. */
+/* One that has been used since the daemon started. */
+typedef struct NamedSession {
+    ListLink link;
+    char first_id[UUID_TEXT_SIZE]; /* stands for the key */
+    unsigned generation;           /* how often the name has moved on */
+    char *user_id, *profile, *name;
+    uint64_t used_ns;
+} NamedSession;
+
 typedef struct NamedSessions {
-    List moved; /* oldest first */
+    List known; /* least recently used first */
 } NamedSessions;
 
 void named_sessions_init(NamedSessions *sessions);
@@ -31,8 +39,12 @@ void named_sessions_deinit(NamedSessions *sessions);
 /* The session's id at the server, as far as is known. */
 void named_sessions_id(const NamedSessions *sessions, const NamedSessionKey *key,
                        char ret_id[UUID_TEXT_SIZE]);
+/* A client uses it. */
+void named_sessions_use(NamedSessions *sessions, const NamedSessionKey *key, uint64_t now_ns);
 /* The server has closed the session of this id for good. Nothing happens when the name has moved on since. */
 void named_sessions_closed(NamedSessions *sessions, const NamedSessionKey *key, const char *session_id);
+/* It has been ended on purpose, and its id can come again. */
+void named_sessions_released(NamedSessions *sessions, const NamedSessionKey *key);
 
 /* The tag that the operations of one client in the session get, so that its interruptAll stops those and no
  * others: from the client's own session id. Pure. */

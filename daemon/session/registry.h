@@ -34,6 +34,7 @@ typedef enum SessionKind {
     SESSION_NEW,   /* not chosen yet: no call of it has been routed */
     SESSION_OWN,   /* of the same id */
     SESSION_NAMED, /* one that clients share by its name */
+    SESSION_WARM,  /* one that was made ahead, its own from then on */
     SESSION_CLONE, /* of the same id, made by CloneSession: it stays so whatever name its client sends */
 } SessionKind;
 

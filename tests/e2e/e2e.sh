@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ring 3: stock PySpark through the daemon to real Spark Connect servers, each case compared with the direct run.
 #
-#   tests/e2e/e2e.sh --daemon build/release/sparkbouncer [--only program|matrix|helper|clients|abstract] [--case NAME]
+#   tests/e2e/e2e.sh --daemon build/release/sparkbouncer [--only program|matrix|named|helper|clients|abstract] [--case NAME]
 #
 # Starts two servers with different tokens and the daemon; ends with `N passed, N failed, N skipped`.
 set -euo pipefail
@@ -101,6 +101,11 @@ if wanted matrix; then
     step "what PySpark does, direct and through the daemon"
     "$PYTHON" "$E2E/matrix.py" "${CASES[@]}" 2>"$SCRATCH/matrix.err" | show "$SCRATCH/matrix.out"
     add_counts matrix "$SCRATCH/matrix.out"
+fi
+if wanted named; then
+    step "processes that share a named session"
+    "$PYTHON" "$E2E/named_sessions.py" "$PROXIED" 2>"$SCRATCH/named.err" | show "$SCRATCH/named.out"
+    add_counts named "$SCRATCH/named.out"
 fi
 if wanted abstract && [[ $(uname) == Linux ]]; then
     step "the same through an abstract socket"

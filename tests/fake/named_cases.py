@@ -267,11 +267,17 @@ def sessions_command(scene):
     client.call(SPARK + "Config", head(62))
     document = json.loads(command(daemon, "sessions", "--json")[0])
     expect_equal([(e["name"], e["session_id"], e["user_id"], e["profile"], e["clients"]) for e in document["sessions"]],
-                 [(None, SESSION.format(62), "ann", "p", 1), ("etl", shared_id(), "ann", "p", 2)], "the list")
+                 [("etl", shared_id(), "ann", "p", 2), (None, SESSION.format(62), "ann", "p", 1)], "the list")
+    for number in (60, 61, 62):
+        client.call(SPARK + "ReleaseSession", head(number), metadata=ETL if number < 62 else [])
+    document = json.loads(command(daemon, "sessions", "--json")[0])
+    expect_equal([(e["name"], e["clients"]) for e in document["sessions"]], [("etl", 0)], "when the clients have gone")
     table = command(daemon, "sessions")[0]
     expect("etl" in table and shared_id() in table, table)
     expect(shared_id() in command(daemon, "sessions", "release", "etl")[0], "the id is not shown")
-    request = fields(bytes.fromhex(server.wait_event("end", lambda e: e["method"] == SPARK + "ReleaseSession")["first"]))
+    is_shared = lambda e: e["method"] == SPARK + "ReleaseSession" and text(bytes.fromhex(e["first"]), 1) == shared_id()  # noqa: E731
+    request = fields(bytes.fromhex(server.wait_event("end", is_shared)["first"]))
+    expect_equal(command(daemon, "sessions")[0], "no sessions\n", "afterwards")
     expect_equal((request[1], fields(request[2][0])[1], request[4]), ([shared_id().encode()], [b"ann"], [1]), "the request")
     expect_equal(dict(server.events("end")[-1]["metadata"])["authorization"], "Bearer " + TOKEN, "its token")
 
@@ -293,3 +299,80 @@ def sessions_release_refused(scene):
     command(daemon, "sessions", "release", "etl", "--user", "bob")
     event = server.wait_event("end", lambda e: e["id"] > before)
     expect_equal(text(bytes.fromhex(event["first"]), 1), shared_id(user="bob"), "released")
+
+
+def created(server, count):
+    """Ids of the sessions that the daemon has made by itself, once there are that many."""
+    is_ours = lambda e: b"sparkbouncer" in bytes.fromhex(e["first"])[-20:] and e["method"] == SPARK + "Config"  # noqa: E731
+    since = 0
+    for _ in range(count):
+        server.wait_event("end", is_ours, since=since)
+        since = next(i for i in range(since, server.mark()) if isinstance(server.lines[i], dict) and
+                     server.lines[i]["event"] == "end" and is_ours(server.lines[i])) + 1
+    return [text(bytes.fromhex(e["first"]), 1) for e in server.events("end") if is_ours(e)]
+
+
+def wait_ready(daemon, client, number, ids, server, user="ann"):
+    """The first call of a session that gets a warm one: the daemon may not have read the server's answer yet."""
+    for attempt in range(20):
+        result = client.call(SPARK + "Config", head(number + attempt, user) + field(4, "_SPARK_CONNECT_PYTHON spark/4.3.0"))
+        if session_of(server, result["case"]) in ids:
+            return number + attempt, result
+    raise AssertionError("no session was handed out")
+
+
+@proxied("warm: sessions made for a user are handed out to this user's new sessions, each once, and are theirs")
+def warm(scene):
+    server = scene.fake(token=TOKEN)
+    daemon = scene.daemon(server, warm_sessions=2)
+    client = scene.client(daemon)
+    first = client.call(SPARK + "Config", head(100))
+    expect_equal(session_of(server, first["case"]), SESSION.format(100), "the first session of all")
+    ids = created(server, 2)
+    expect_equal(len(set(ids)), 2, f"different ones: {ids}")
+    request = fields(bytes.fromhex(next(e for e in server.events("end") if text(bytes.fromhex(e["first"]), 1) == ids[0])["first"]))
+    expect_equal((fields(request[2][0])[1], list(fields(request[3][0]))), ([b"ann"], [2]), "user and kind of the call")
+    other = client.call(SPARK + "Config", head(140, "bob"))
+    expect_equal(session_of(server, other["case"]), SESSION.format(140), "another user's")
+    number, result = wait_ready(daemon, client, 101, ids, server)
+    mine = session_of(server, result["case"])
+    expect_equal(text(result["messages"][0], 1), SESSION.format(number), "the client's id")
+    again = client.call(SPARK + "AnalyzePlan", head(number))
+    expect_equal((session_of(server, again["case"]), text(again["messages"][0], 1)), (mine, SESSION.format(number)), "it stays")
+    result = client.call(SPARK + "Config", head(number + 20))
+    expect(session_of(server, result["case"]) not in (mine, SESSION.format(number + 20)), "the second one was not handed out")
+    result = client.call(SPARK + "ReleaseSession", head(number))
+    expect_equal((session_of(server, result["case"]), text(result["messages"][0], 1)), (mine, SESSION.format(number)), "release")
+    document = json.loads(command(daemon, "sessions", "--json")[0])
+    expect("warm" in [e["kind"] for e in document["sessions"]], f"{document}")
+
+
+@proxied("warm: a session that a client has used already gets no other one, nor one that is named, nor a client of 3.5")
+def warm_not_for(scene):
+    server = scene.fake(token=TOKEN)
+    daemon = scene.daemon(server, warm_sessions=1)
+    client = scene.client(daemon)
+    client.call(SPARK + "Config", head(200))
+    ids = created(server, 1)
+    for number, more, metadata in ((201, field(8, SERVER_SESSION), []), (202, field(4, "_SPARK_CONNECT_PYTHON spark/3.5.1"), []),
+                                   (203, b"", ETL)):
+        result = client.call(SPARK + "Config", head(number) + more, metadata=metadata)
+        expect(session_of(server, result["case"]) not in ids, f"{number} was given one")
+    result = client.call(SPARK + "ReleaseSession", head(204))
+    expect_equal(session_of(server, result["case"]), SESSION.format(204), "ReleaseSession of a session that is not known")
+    wait_ready(daemon, client, 210, ids, server)
+
+
+@proxied("warm: clones of a template; where the server has no CloneSession, empty ones")
+def warm_template(scene):
+    server = scene.fake(token=TOKEN)
+    client = scene.client(scene.daemon(server, warm_sessions=1, warm_template="prepared"))
+    client.call(SPARK + "Config", head(300))
+    event = server.wait_event("end", lambda e: e["method"] == SPARK + "CloneSession")
+    request = fields(bytes.fromhex(event["first"]))
+    expect_equal(request[1], [shared_id("prepared").encode()], "what is cloned")
+    wait_ready(None, client, 301, [request[4][0].decode()], server)
+    server = scene.fake("--closed-sessions", shared_id("prepared"), token=TOKEN)
+    client = scene.client(scene.daemon(server, warm_sessions=1, warm_template="prepared"))
+    client.call(SPARK + "Config", head(400))
+    wait_ready(None, client, 401, created(server, 1), server)

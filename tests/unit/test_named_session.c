@@ -30,6 +30,18 @@ START_TEST(a_uuid_by_name_is_everybodys)
 }
 END_TEST
 
+START_TEST(random_uuids_are_random)
+{
+    char one[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
+    uuid_random(one);
+    uuid_random(other);
+    ck_assert_str_ne(one, other);
+    ck_assert_uint_eq(strlen(one), UUID_TEXT_SIZE - 1);
+    ck_assert_int_eq(one[14], '4');
+    ck_assert_ptr_nonnull(strchr("89ab", one[19]));
+}
+END_TEST
+
 START_TEST(each_part_makes_another_session)
 {
     char one[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
@@ -83,13 +95,13 @@ START_TEST(names_that_have_moved_are_bounded)
     named_sessions_init(&sessions);
     named_sessions_id(&sessions, &KEY, first);
     named_sessions_closed(&sessions, &KEY, first);
-    for (int i = 0; i < NAMED_SESSIONS_MOVED; i++) {
+    for (int i = 0; i < NAMED_SESSIONS_MAX; i++) {
         (void)snprintf(name, sizeof name, "n%d", i);
         NamedSessionKey key = {"ann", "dev", name};
         named_sessions_id(&sessions, &key, id);
         named_sessions_closed(&sessions, &key, id);
     }
-    ck_assert_uint_eq(sessions.moved.n_entries, NAMED_SESSIONS_MOVED);
+    ck_assert_uint_eq(sessions.known.n_entries, NAMED_SESSIONS_MAX);
     named_sessions_id(&sessions, &KEY, id); /* found again by trying */
     ck_assert_str_eq(first, id);
     named_sessions_deinit(&sessions);
@@ -231,6 +243,7 @@ int main(void)
     Suite *suite = suite_create("named_session");
     TCase *tests = tcase_create("named_session");
     tcase_add_test(tests, a_uuid_by_name_is_everybodys);
+    tcase_add_test(tests, random_uuids_are_random);
     tcase_add_test(tests, each_part_makes_another_session);
     tcase_add_test(tests, a_closed_session_has_a_next_one_everywhere);
     tcase_add_test(tests, names_that_have_moved_are_bounded);

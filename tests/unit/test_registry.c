@@ -100,6 +100,28 @@ START_TEST(ids_do_not_run_into_each_other)
 }
 END_TEST
 
+START_TEST(what_is_pinned_stays_while_there_are_others)
+{
+    registry_deinit(&registry);
+    registry_init(&registry, 4);
+    ck_assert(registry_pin(&registry, use("a")));
+    ck_assert(registry_pin(&registry, use("b")));
+    ck_assert(registry_pin(&registry, find("b"))); /* once is enough */
+    ck_assert(!registry_pin(&registry, use("c"))); /* half of them */
+    (void)use("d");
+    (void)use("e");
+    ck_assert_ptr_nonnull(find("a"));
+    ck_assert_ptr_nonnull(find("b"));
+    ck_assert_ptr_null(find("c"));
+    registry_forget(&registry, find("a"));
+    ck_assert(registry_pin(&registry, find("d")));
+    /* Unused for a day it goes like others. */
+    (void)registry_use(&registry, 1000, "user", "f", &here, 2 + 86400 * UINT64_C(1000000000));
+    (void)registry_use(&registry, 1000, "user", "g", &here, 2 + 86400 * UINT64_C(1000000000));
+    ck_assert_ptr_null(find("b"));
+}
+END_TEST
+
 START_TEST(the_least_recently_used_goes_when_it_is_full)
 {
     Session *a = use("a");
@@ -307,6 +329,7 @@ int main(void)
     tcase_add_test(tests, the_same_ids_elsewhere_are_another_session);
     tcase_add_test(tests, the_same_id_of_somebody_else_is_another_session);
     tcase_add_test(tests, ids_do_not_run_into_each_other);
+    tcase_add_test(tests, what_is_pinned_stays_while_there_are_others);
     tcase_add_test(tests, the_least_recently_used_goes_when_it_is_full);
     tcase_add_test(tests, a_reference_keeps_a_forgotten_session);
     tcase_add_test(tests, a_session_in_use_goes_all_the_same_when_it_is_full);

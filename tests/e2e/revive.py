@@ -86,8 +86,7 @@ def check_default(spark):
     from pyspark.errors import PySparkException
     from pyspark.sql.connect.logging import logger
     refusals = Refusals()
-    logger.disabled = False
-    logger.addHandler(refusals)
+    logger.disabled, before, logger.handlers = False, logger.handlers, [refusals]
     try:
         spark.sql("SELECT count(*) FROM v").first()
     except PySparkException as error:
@@ -97,8 +96,7 @@ def check_default(spark):
     else:
         raise AssertionError("no error")
     finally:
-        logger.removeHandler(refusals)
-        logger.disabled = True
+        logger.disabled, logger.handlers = True, before
 
 
 def check_new(spark):

@@ -225,9 +225,8 @@ static bool is_changed(const FakeCall *call)
            strcmp(observed, call->server->server_session) != 0;
 }
 
-static bool is_refused(const FakeCall *call)
+static bool contains(const FakeCall *call, const char *text)
 {
-    const char *text = call->server->refused;
     return text && call->first.length > 0 && memmem(call->first.data, call->first.length, text, strlen(text));
 }
 
@@ -248,7 +247,9 @@ void fake_call_answer(FakeCall *call)
             fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[INVALID_HANDLE.SESSION_CLOSED] it was closed");
             return;
         }
-        if (is_refused(call)) {
+        if (contains(call, call->server->ignored))
+            return;
+        if (contains(call, call->server->refused)) {
             fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[REFUSED] not this one");
             return;
         }

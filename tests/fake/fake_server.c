@@ -19,7 +19,7 @@
 typedef struct Options {
     const char *host, *record, *token, *cluster, *server_session;
     const char *certificate, *key; /* both or none */
-    const char *closed_sessions, *refused;
+    const char *closed_sessions, *refused, *ignored;
     unsigned port, max_streams;
     uint64_t messages, size, retained;
     bool operations, checks_sessions;
@@ -30,7 +30,7 @@ static const char usage[] =
     "usage: fake-server [--host ADDRESS] [--port N] [--tls CERTIFICATE KEY] [--token T] [--cluster C]\n"
     "                   [--record FILE|-] [--messages N] [--size BYTES] [--server-session ID]\n"
     "                   [--max-concurrent-streams N] [--operations] [--retained BYTES] [--until-eof]\n"
-    "                   [--closed-sessions ID,ID…] [--check-sessions] [--refuse TEXT]\n"
+    "                   [--closed-sessions ID,ID…] [--check-sessions] [--refuse TEXT] [--ignore TEXT]\n"
     "--check-sessions: SESSION_CHANGED for a client that has seen another --server-session.\n"
     "--operations: an operation is executed once, kept and reattached as a Spark server does it, with that "
     "much of\n"
@@ -55,6 +55,7 @@ static const struct option long_options[] = {
     {"closed-sessions", required_argument, NULL, 'x'},
     {"check-sessions", no_argument, NULL, 'y'},
     {"refuse", required_argument, NULL, 'f'},
+    {"ignore", required_argument, NULL, 'g'},
     {NULL, 0, NULL, 0},
 };
 
@@ -88,6 +89,7 @@ static bool parse_options(Options *options, int argc, char **argv)
         case 'x': options->closed_sessions = optarg; break;
         case 'y': options->checks_sessions = true; break;
         case 'f': options->refused = optarg; break;
+        case 'g': options->ignored = optarg; break;
         default: return false;
         }
     }
@@ -178,6 +180,7 @@ int main(int argc, char **argv)
     server.closed_sessions = options.closed_sessions;
     server.checks_sessions = options.checks_sessions;
     server.refused = options.refused;
+    server.ignored = options.ignored;
     server.messages = options.messages;
     server.size = options.size;
     if (options.operations) {

@@ -1,9 +1,11 @@
 """Sessions that the server has lost: what the client is told, and what of them is made again when that is wished."""
 
 import json
+import signal
 import urllib.parse
 
 from harness import SPARK, TOKEN, expect, expect_equal
+from lifecycle_cases import wait_refused
 from named_cases import command
 from registry import proxied
 from wire import field, fields, text
@@ -234,3 +236,22 @@ def not_restored(scene):
     lost.ok("Config", setting("zone", "1"), server=0)
     lost.restart(2, "--refuse", "zone")
     expect_lost(lost.call("AnalyzePlan", b""), "since setting zone failed: [REFUSED] not this one")
+
+
+@proxied("revive: who waits keeps its deadline; the daemon stops in the middle of it, with nothing left over")
+def stopped(scene):
+    lost = Lost(scene, 80)
+    lost.ok("Config", setting("zone", "1"), server=0)
+    lost.restart(2, "--ignore", "zone")
+    request = head(80) + observed("AnalyzePlan", 1)
+    waiting = [lost.client.start(SPARK + "AnalyzePlan", request) for _ in range(3)]
+    late = lost.client.call(SPARK + "AnalyzePlan", request, timeout=1)
+    expect_equal(late.code, "DEADLINE_EXCEEDED", "the one with a deadline")
+    waiting.pop().cancel()
+    seen = set()
+    lost.server.wait_event("begin", lambda e: e["method"] == SPARK + "Config" and (seen.add(e["id"]) or len(seen) == 2))
+    lost.daemon.signal(signal.SIGTERM)
+    wait_refused(lost.daemon.target)
+    lost.daemon.signal(signal.SIGTERM)
+    expect_equal({one.finish().code for one in waiting}, {"UNAVAILABLE"}, "those that waited")
+    expect_equal(lost.daemon.wait_exit(), 0, "the daemon's exit code")

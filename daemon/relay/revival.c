@@ -62,8 +62,13 @@ static void append_pieces(Text *bytes, const PieceQueue *queue)
 
 void revival_note_request(Call *call, bool is_whole)
 {
-    if (call->journaled || call->state >= CALL_ANSWERED || !is_journaled(call))
+    if (call->journaled || call->state >= CALL_ANSWERED)
         return;
+    if (!is_journaled(call)) {
+        if (call->session && call->session->journal)
+            journal_break(call->session->journal, "revive was off for a while");
+        return;
+    }
     Journal *journal = journal_of(call);
     if (journal->gap[0] || (call->method->id != METHOD_CONFIG && call->method->id != METHOD_EXECUTE_PLAN &&
                             call->method->id != METHOD_ADD_ARTIFACTS))

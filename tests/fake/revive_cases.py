@@ -190,8 +190,19 @@ def gaps(scene):
         lost.ok("Config", setting("a", "1" * 2000), server=0)
         lost.ok(method, body)
         lost.restart(2)
-        expect_lost(lost.call("AnalyzePlan", b""), "nothing could be restored, since " + why)
+        result = lost.call("AnalyzePlan", b"")
+        expect_lost(result, "nothing could be restored, since " + why)
+        expect_equal([name for name, _ in lost.arrived(result)], ["AnalyzePlan"], "calls at the new server")
         lost.daemon.kill()
+    lost = Lost(scene, 51)
+    lost.ok("Config", setting("a", "1"), server=0)
+    for revive in ("no", "yes"):
+        lost.daemon.write_config({"sparkbouncer": {"listen": "127.0.0.1:0", "profile": "p"},
+                                  "profile p": {"upstream": f"sc://{lost.server.address}/;token={TOKEN}", "revive": revive}})
+        command(lost.daemon, "reload")
+        lost.ok("Config", setting("b", revive))
+    lost.restart(2)
+    expect_lost(lost.call("AnalyzePlan", b""), "revive was off for a while")
     lost = Lost(scene, 50)
     lost.ok("AnalyzePlan", b"")
     lost.restart(2)
@@ -255,3 +266,16 @@ def stopped(scene):
     lost.daemon.signal(signal.SIGTERM)
     expect_equal({one.finish().code for one in waiting}, {"UNAVAILABLE"}, "those that waited")
     expect_equal(lost.daemon.wait_exit(), 0, "the daemon's exit code")
+
+
+@proxied("revive: a plan that the lost server may have executed is not executed again")
+def once(scene):
+    lost = Lost(scene, 90)
+    lost.ok("Config", setting("a", "1"), server=0)
+    request = head(90) + plan(QUERY, 9001) + observed("ExecutePlan", 1)
+    running = lost.client.start(SPARK + "ExecutePlan", request, "first_delay_ms=60000", shape="us")
+    lost.server.wait_event("begin", lambda e: e["method"] == SPARK + "ExecutePlan")
+    lost.restart(2)
+    result = running.finish()
+    expect_lost(result, "make a new session")
+    expect_equal({event["method"] for event in lost.server.events("begin")}, {SPARK + "ReattachExecute"}, "calls at the new server")

@@ -49,6 +49,7 @@ static void finish(Daemon *daemon)
     daemon->metadata_service = metadata_service_close(daemon->metadata_service);
     daemon->reloader = reloader_close(daemon->reloader);
     daemon->file_watch = file_watch_close(daemon->file_watch);
+    daemon->network_watch = network_watch_close(daemon->network_watch);
     relay_close(&daemon->relay);
     if (daemon->control)
         control_close(daemon->control);
@@ -357,6 +358,11 @@ static int watch_signals(Daemon *daemon)
     return uv_timer_init(&daemon->loop, &daemon->watchdog);
 }
 
+static void on_network_changed(void *context, const char *what)
+{
+    relay_network_changed(&((Daemon *)context)->relay, what);
+}
+
 static int open_everything(Daemon *daemon, const SettingsSource *source)
 {
     ControlHost host = {.status = on_status,
@@ -375,6 +381,8 @@ static int open_everything(Daemon *daemon, const SettingsSource *source)
     daemon->file_watch =
         file_watch_new(&daemon->loop, &daemon->relay.deadlines, &daemon->log, on_files_changed, daemon);
     file_watch_set(daemon->file_watch, daemon->settings->files, daemon->settings->n_files);
+    daemon->network_watch =
+        network_watch_new(&daemon->loop, &daemon->relay.deadlines, on_network_changed, daemon);
     int error = open_listeners(daemon);
     if (error != 0)
         return error;
@@ -417,6 +425,18 @@ int daemon_new(Daemon **ret_daemon, Settings *settings, const SettingsSource *so
     return 0;
 }
 
+/* What a session of the default profile may meet in place of its server. */
+static const char *local_spark_remark(const ProfileSettings *profile)
+{
+    if (profile && profile->is_local)
+        return " (a local Spark server, started by its first call)";
+    if (profile && profile->problem && profile->fallback == FALLBACK_LOCAL)
+        return " (unusable: new sessions get a local Spark server)";
+    if (profile && profile->fallback == FALLBACK_LOCAL)
+        return " (new sessions get a local Spark server while it cannot be reached)";
+    return "";
+}
+
 static void announce(Daemon *daemon)
 {
     const Settings *settings = daemon->settings;
@@ -426,8 +446,9 @@ static void announce(Daemon *daemon)
         printf("listening %s%s%s\n", listener->url, profile ? "  profile " : "", profile ? profile : "");
     }
     if (settings->default_profile)
-        printf("ready     profile %s is the default; choose another with ;x-profile=NAME\n",
-               settings->default_profile);
+        printf("ready     profile %s is the default%s; choose another with ;x-profile=NAME\n",
+               settings->default_profile,
+               local_spark_remark(settings_find_profile(settings, settings->default_profile)));
     else
         printf("ready     no default profile; choose one with /;x-profile=NAME\n");
     (void)fflush(stdout);

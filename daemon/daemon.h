@@ -15,6 +15,7 @@
 #include "admin/reloader.h"
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/network_watch.h"
 #include "conf/settings.h"
 #include "front/listener_set.h"
 #include "relay/relay.h"
@@ -36,6 +37,7 @@ typedef struct Daemon {
     Control *control;
     Reloader *reloader;
     FileWatch *file_watch;
+    NetworkWatch *network_watch;
     MetadataService *metadata_service; /* NULL: off */
     uv_signal_t signals[4];
     uv_timer_t watchdog; /* of systemd; started only when it wants one */

@@ -138,6 +138,49 @@ static json_t *cluster_document(const Upstream *upstream)
     return document;
 }
 
+/* What a profile has to do with the local Spark server. */
+static const char *fallback_value(const ProfileSettings *profile)
+{
+    return profile->is_local ? "always" : profile->fallback == FALLBACK_LOCAL ? "local" : NULL;
+}
+
+static const char *profile_state(const Relay *relay, const Destination *destination, const char *problem)
+{
+    if (problem)
+        return "unusable";
+    if (destination->profile->is_local)
+        return local_spark_is_ready(relay->fallback.spark) ? "ready" : "idle";
+    return upstream_state(destination->upstream);
+}
+
+/* Null where nothing of the kind was ever needed. */
+static json_t *local_spark_document(const Relay *relay)
+{
+    LocalSparkFacts facts;
+    const Fallback *fallback = &relay->fallback;
+    uint64_t n_sessions = 0;
+    if (!fallback->spark)
+        return json_null();
+    local_spark_facts(fallback->spark, &facts);
+    unsigned run = local_spark_run(fallback->spark);
+    list_for_each(link, &relay->registry.sessions)
+    {
+        const Session *session = container_of(link, Session, link);
+        n_sessions += run != 0 && session->local_run == run;
+    }
+    json_t *document = json_object();
+    status_add_text(document, "state", local_spark_state_name(facts.state));
+    status_add_count(document, "since_s", (clock_now_ns() - facts.since_ns) / NS_PER_S);
+    (void)json_object_set_new(document, "port", facts.port ? json_integer(facts.port) : json_null());
+    (void)json_object_set_new(document, "pid", facts.pid ? json_integer(facts.pid) : json_null());
+    status_add_text(document, "problem", facts.problem);
+    status_add_count(document, "sessions", n_sessions);
+    status_add_count(document, "fallen_back_sessions", fallback->n_sessions);
+    status_add_count(document, "calls", fallback->upstream ? fallback->upstream->n_calls : 0);
+    status_add_count(document, "waiting_calls", fallback->waiting.n_entries);
+    return document;
+}
+
 static json_t *profile_document(const Relay *relay, const Destination *destination)
 {
     const ProfileSettings *profile = destination->profile;
@@ -153,8 +196,9 @@ static json_t *profile_document(const Relay *relay, const Destination *destinati
     status_add_boolean(document, "tls", profile->use_tls);
     status_add_text(document, "cluster_id", profile->cluster_id);
     (void)json_object_set_new(document, "cluster", cluster_document(upstream));
-    status_add_text(document, "state", problem ? "unusable" : upstream_state(upstream));
+    status_add_text(document, "state", profile_state(relay, destination, problem));
     status_add_text(document, "problem", problem);
+    status_add_text(document, "fallback", fallback_value(profile));
     status_add_text(document, "last_error",
                     upstream && upstream->last_error[0] ? upstream->last_error : NULL);
     (void)json_object_set_new(document, "credential", credential_document(upstream));
@@ -188,8 +232,12 @@ static json_t *session_document(const Session *session, uint64_t now_ns)
     (void)json_object_set_new(document, "owner_uid",
                               session->owner == SESSION_OWNER_UNKNOWN ? json_null()
                                                                       : json_integer(session->owner));
+    status_add_boolean(document, "is_local", session->local_run != 0);
     status_add_count(document, "calls", session->n_calls);
+    status_add_text(document, "name", session->name[0] ? session->name : NULL);
+    status_add_text(document, "state", session_state_name(session_state(session)));
     status_add_count(document, "operations", session->operations.n_entries);
+    status_add_count(document, "running_operations", session_count_running(session));
     status_add_count(document, "age_s", (now_ns - session->created_ns) / NS_PER_S);
     status_add_count(document, "idle_s", (now_ns - session->used_ns) / NS_PER_S);
     return document;
@@ -263,6 +311,10 @@ static json_t *counts_document(const RelayCounts *counts)
     status_add_count(document, "failed_calls", counts->n_failed);
     status_add_count(document, "calls_answered_here", counts->n_answered_here);
     status_add_count(document, "calls_replayed", counts->n_replayed);
+    status_add_count(document, "operations_interrupted", counts->n_interrupted);
+    status_add_count(document, "sessions_released", counts->n_released);
+    status_add_count(document, "sessions_expired", counts->n_expired);
+    status_add_count(document, "network_changes", counts->n_network_changes);
     status_add_count(document, "clients", counts->n_clients);
     status_add_count(document, "bytes_to_clients", counts->bytes_to_clients);
     status_add_count(document, "bytes_to_servers", counts->bytes_to_servers);
@@ -292,6 +344,7 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
     (void)json_object_set_new(document, "counts", counts_document(&relay->counts));
     status_add_count(document, "clients", relay->clients.n_entries);
     (void)json_object_set_new(document, "profiles", profiles_document(relay));
+    (void)json_object_set_new(document, "local_spark", local_spark_document(relay));
     status_add_count(document, "sessions_total", relay->registry.sessions.n_entries);
     (void)json_object_set_new(document, "sessions", sessions_document(&relay->registry, now_ns));
     status_add_count(document, "calls_total", relay->calls.n_entries);

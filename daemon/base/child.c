@@ -190,16 +190,19 @@ static bool is_named(const char *variable, const char *const *names)
     return false;
 }
 
-/* The pointers alone are the caller's to free. */
-static char **environment_without(const char *const *dropped, const char *const *kept)
+char **child_environment(const char *const *dropped, const char *const *kept, const char *const *added)
 {
-    size_t n_variables = 0, n_passed = 0;
+    size_t n_variables = 0, n_passed = 0, n_added = 0;
     while (environ && environ[n_variables])
         n_variables++;
-    char **passed = mem_alloc_zeroed(n_variables + 1, sizeof *passed);
+    while (added && added[n_added])
+        n_added++;
+    char **passed = mem_alloc_zeroed(n_variables + n_added + 1, sizeof *passed);
     for (size_t i = 0; i < n_variables; i++)
         if (!is_named(environ[i], dropped) || is_named(environ[i], kept))
             passed[n_passed++] = environ[i];
+    for (size_t i = 0; i < n_added; i++)
+        passed[n_passed++] = (char *)(uintptr_t)added[i];
     return passed;
 }
 
@@ -217,7 +220,7 @@ static void output_begin(Output *output)
 
 static int spawn(Child *child, uv_loop_t *loop, const ChildOptions *options)
 {
-    _cleanup_(mem_freep) char **environment = environment_without(options->dropped, options->kept);
+    _cleanup_(mem_freep) char **environment = child_environment(options->dropped, options->kept, NULL);
     uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}};
     stdio[1].flags = stdio[2].flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE);
     stdio[1].data.stream = (uv_stream_t *)&child->output.pipe;

@@ -44,6 +44,10 @@ Child *child_start(uv_loop_t *loop, const ChildOptions *options, ChildDone done,
 /* Kills it; `done` will not be called. Its memory goes when the loop has seen its end. */
 void child_cancel(Child *child);
 
+/* The environment that a program gets, as above, with `added` ("NAME=value", NULL-terminated; may be NULL)
+ * behind. free() it; the strings are borrowed from environ and `added`. */
+char **child_environment(const char *const *dropped, const char *const *kept, const char *const *added);
+
 static inline bool child_succeeded(const ChildResult *result)
 {
     return !result->error && !result->timed_out && !result->is_too_long && !result->signal &&

@@ -176,7 +176,7 @@ static bool cluster_is_off(const Doctor *doctor)
 
 void doctor_check_calls(Doctor *doctor)
 {
-    if (!doctor->profile)
+    if (!doctor->profile || doctor->profile->is_local) /* to try is to start it */
         return;
     if (doctor->status && cluster_is_off(doctor))
         doctor_add(doctor, FINDING_WARNING, "calls", NULL, "none is tried, as the cluster does not run");

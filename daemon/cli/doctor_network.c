@@ -193,6 +193,12 @@ static void check_tls(Doctor *doctor, int fd)
 
 void doctor_check_network(Doctor *doctor)
 {
+    if (doctor->profile && doctor->profile->is_local) {
+        doctor_add(doctor, FINDING_OK, "network", NULL,
+                   "none is needed: profile %s has a local Spark server, which its first call starts",
+                   doctor->profile->name);
+        return;
+    }
     struct addrinfo *addresses = doctor->profile ? resolve(doctor) : NULL;
     int fd = addresses ? open_connection(doctor, addresses) : -1;
     doctor->is_unreachable = doctor->profile && fd < 0;

@@ -44,6 +44,13 @@ static void append_connections(Text *text, const json_t *profile)
     text_printf(text, "%zu", json_array_size(json_object_get(profile, "connections")));
 }
 
+/* The profile, and whether the session is not where that leads. */
+static void append_session_profile(Text *text, const json_t *session)
+{
+    bool is_local = json_is_true(json_object_get(session, "is_local"));
+    text_printf(text, "%s%s", text_of(session, "profile"), is_local ? " local" : "");
+}
+
 /* ---- tables */
 
 typedef enum ColumnKind {
@@ -70,9 +77,12 @@ static const Column PROFILE_COLUMNS[] = {
 };
 
 static const Column SESSION_COLUMNS[] = {
-    {"SESSION", 36, COLUMN_TEXT, "session_id", NULL}, {"USER", 11, COLUMN_TEXT, "user_id", NULL},
-    {"PROFILE", 10, COLUMN_TEXT, "profile", NULL},    {"CALLS", 6, COLUMN_COUNT, "calls", NULL},
-    {"AGE", 6, COLUMN_SECONDS, "age_s", NULL},        {"IDLE", 6, COLUMN_SECONDS, "idle_s", NULL},
+    {"SESSION", 36, COLUMN_TEXT, "session_id", NULL},
+    {"USER", 11, COLUMN_TEXT, "user_id", NULL},
+    {"PROFILE", 10, COLUMN_OWN, NULL, append_session_profile},
+    {"CALLS", 6, COLUMN_COUNT, "calls", NULL},
+    {"AGE", 6, COLUMN_SECONDS, "age_s", NULL},
+    {"IDLE", 6, COLUMN_SECONDS, "idle_s", NULL},
 };
 
 static const Column CALL_COLUMNS[] = {
@@ -160,6 +170,27 @@ static void append_counts(Text *text, const json_t *document)
                 count_of(counts, "failed_calls"));
 }
 
+/* Nothing where it was never needed. */
+static void append_local_spark(Text *text, const json_t *document)
+{
+    const json_t *local = json_object_get(document, "local_spark");
+    const char *state = json_string_value(json_object_get(local, "state"));
+    const char *problem = json_string_value(json_object_get(local, "problem"));
+    if (!state || strcmp(state, "none") == 0)
+        return;
+    text_printf(text, "\nlocal Spark %s", state);
+    if (count_of(local, "port") != 0)
+        text_printf(text, " at 127.0.0.1:%" PRIu64, count_of(local, "port"));
+    if (count_of(local, "pid") != 0)
+        text_printf(text, " (pid %" PRIu64 ")", count_of(local, "pid"));
+    text_printf(text, ", %" PRIu64 " sessions", count_of(local, "sessions"));
+    if (count_of(local, "waiting_calls") != 0)
+        text_printf(text, ", %" PRIu64 " calls wait", count_of(local, "waiting_calls"));
+    text_append(text, "\n");
+    if (problem)
+        table_append_wrapped(text, problem, "  ");
+}
+
 /* What is wrong with a profile, below its row. */
 static void append_complaint(Text *text, const json_t *profile)
 {
@@ -233,6 +264,7 @@ void status_table_append(Text *text, const json_t *document)
     append_listeners(text, document);
     append_counts(text, document);
     append_profiles(text, document);
+    append_local_spark(text, document);
     append_table(text, json_object_get(document, "sessions"), SESSION_COLUMNS, N_COLUMNS(SESSION_COLUMNS),
                  count_of(document, "sessions_total"));
     append_table(text, json_object_get(document, "calls"), CALL_COLUMNS, N_COLUMNS(CALL_COLUMNS),

@@ -69,10 +69,23 @@ const ConfigKey CONFIG_KEYS[] = {
            "Calls at the same time on one client's connection"),
     DAEMON("max_sessions", CONFIG_COUNT, max_sessions, "10000", 1, 1000000,
            "Spark sessions remembered at the same time"),
+    DAEMON("session_idle_timeout", CONFIG_DURATION, session_idle_timeout_ms, "60m", SECOND / 10,
+           30 * 24 * 3600 * SECOND, "How long a session without a call is remembered; servers keep them 60m"),
+    DAEMON("orphan_grace", CONFIG_DURATION_OR_NO, orphan_grace_ms, "60s", SECOND / 10, 24 * 3600 * SECOND,
+           "How long a client whose connection is gone may take to come back before what it runs is "
+           "interrupted; no: never"),
     DAEMON("coalesce_releases", CONFIG_BOOLEAN, coalesce_releases, "yes", 0, 0,
            "Answer ReleaseExecute here and send on only the newest of an operation"),
     DAEMON("guest_idle_timeout", CONFIG_DURATION, guest_idle_timeout_ms, "24h", SECOND / 10,
            30 * 24 * 3600 * SECOND, "How long a profile handed over at run time is kept without a call"),
+    DAEMON_UNSET(
+        "local_spark", CONFIG_SERVER_COMMAND, offsetof(Settings, local_spark),
+        "exec /opt/spark/sbin/my-connect-server --port {port}",
+        "A command line for the shell that runs a local Spark Connect server (4.0 or later) on 127.0.0.1 "
+        "and {port}, which asks for the token in SPARK_CONNECT_AUTHENTICATE_TOKEN; unset: PySpark's "
+        "own, by SPARK_HOME, PYSPARK_PYTHON, VIRTUAL_ENV or python3"),
+    DAEMON("local_idle_timeout", CONFIG_DURATION, local_idle_timeout_ms, "10m", SECOND / 10,
+           7 * 24 * 3600 * SECOND, "How long the local Spark server is kept without a call"),
 
     PROFILE_UNSET("host", CONFIG_HOST, 0, "https://dbc-a1b2345c-d6e7.cloud.databricks.com",
                   "The Databricks workspace"),
@@ -139,7 +152,11 @@ const ConfigKey CONFIG_KEYS[] = {
     PROFILE_UNSET("serverless_compute_id", CONFIG_NAME, 0, "auto",
                   "In place of cluster_id: auto, for serverless compute"),
     PROFILE_UNSET("upstream", CONFIG_URL, 0, "sc://spark.example.com:15002/;use_ssl=true",
-                  "In place of host: any Spark Connect server"),
+                  "In place of host: any Spark Connect server; or local: one that is started here when it is "
+                  "needed"),
+    PROFILE("fallback", CONFIG_FALLBACK, fallback, "no", 0, 0,
+            "local: new sessions get a local Spark server while this profile cannot be used or reached; its "
+            "tables and sessions are its own, and gone when it stops"),
     PROFILE_UNSET("ca_file", CONFIG_PATH, offsetof(ProfileSettings, ca_file), "/etc/ssl/certs/company.pem",
                   "Certificates to trust in place of the system's"),
     PROFILE("cluster_choice", CONFIG_CLUSTER_CHOICE, cluster_choice, "profile", 0, 0,
@@ -154,6 +171,14 @@ const ConfigKey CONFIG_KEYS[] = {
             "Connections to the server when they are busy"),
     PROFILE("connect_timeout", CONFIG_DURATION, connect_timeout_ms, "20s", SECOND / 10, 600 * SECOND,
             "How long connecting may take, TLS included"),
+    PROFILE("keepalive", CONFIG_DURATION_OR_NO, keepalive_ms, "60s", SECOND, 3600 * SECOND,
+            "How long a server may be silent before TCP asks whether it is there, and leave data "
+            "unacknowledged"),
+    PROFILE("http2_ping", CONFIG_DURATION_OR_NO, http2_ping_ms, "no", SECOND, 24 * 3600 * SECOND,
+            "How often a connection with running calls gets an HTTP/2 ping; 5m or more, or the server closes "
+            "it"),
+    PROFILE("http2_ping_force", CONFIG_BOOLEAN, http2_ping_force, "no", 0, 0,
+            "Allow http2_ping below 5m, for servers that do not mind"),
     PROFILE_UNSET("session", CONFIG_SESSION, offsetof(ProfileSettings, session), "etl",
                   "The named session that all clients share who name none; unset: each has its own"),
     PROFILE("warm_sessions", CONFIG_COUNT, warm_sessions, "0", 0, 16,

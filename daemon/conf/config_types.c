@@ -77,6 +77,21 @@ static int store_duration(void *target, const ConfigKey *key, const char *text, 
     return 0;
 }
 
+static int store_duration_or_no(void *target, const ConfigKey *key, const char *text, Environment environment,
+                                Text *complaint)
+{
+    uint64_t ms = 0;
+    (void)environment;
+    if (strcmp(text, "no") != 0 && value_parse_duration(text, &ms, complaint) < 0) {
+        text_append(complaint, ", or no");
+        return -EINVAL;
+    }
+    if (strcmp(text, "no") != 0 && check_range(key, ms, complaint) < 0)
+        return -EINVAL;
+    *(uint64_t *)field(target, key) = ms;
+    return 0;
+}
+
 static int store_log_level(void *target, const ConfigKey *key, const char *text, Environment environment,
                            Text *complaint)
 {
@@ -152,6 +167,33 @@ static int store_autostart(void *target, const ConfigKey *key, const char *text,
     }
     text_append(complaint, "write never, ask or yes");
     return -EINVAL;
+}
+
+static int store_fallback(void *target, const ConfigKey *key, const char *text, Environment environment,
+                          Text *complaint)
+{
+    bool is_local = strcmp(text, "local") == 0;
+    (void)environment;
+    if (!is_local && strcmp(text, "no") != 0) {
+        text_append(complaint, "write no or local");
+        return -EINVAL;
+    }
+    *(FallbackChoice *)field(target, key) = is_local ? FALLBACK_LOCAL : FALLBACK_NO;
+    return 0;
+}
+
+static int store_server_command(void *target, const ConfigKey *key, const char *text, Environment environment,
+                                Text *complaint)
+{
+    char **command = field(target, key);
+    (void)environment;
+    if (!strstr(text, "{port}")) {
+        text_append(complaint, "write {port} where the command takes the port to listen on");
+        return -EINVAL;
+    }
+    free(*command);
+    *command = mem_copy_string(text);
+    return 0;
 }
 
 static int store_path(void *target, const ConfigKey *key, const char *text, Environment environment,
@@ -232,12 +274,17 @@ const ConfigType CONFIG_COUNT = {.name = "number", .store = store_count, .append
 const ConfigType CONFIG_SIZE = {.name = "size", .store = store_size, .append_number = value_append_size};
 const ConfigType CONFIG_DURATION = {
     .name = "duration", .store = store_duration, .append_number = value_append_duration};
+const ConfigType CONFIG_DURATION_OR_NO = {
+    .name = "duration or no", .store = store_duration_or_no, .append_number = value_append_duration};
 const ConfigType CONFIG_MODE = {.name = "octal mode", .store = store_mode};
 const ConfigType CONFIG_LOG_LEVEL = {.name = "error, warning, info or debug", .store = store_log_level};
 const ConfigType CONFIG_LOG_FORMAT = {.name = "auto, text, json or journal", .store = store_log_format};
 const ConfigType CONFIG_LOG_CALLS = {.name = "off, info or debug", .store = store_log_calls};
 const ConfigType CONFIG_CLUSTER_CHOICE = {.name = "profile or client", .store = store_cluster_choice};
 const ConfigType CONFIG_AUTOSTART = {.name = "never, ask or yes", .store = store_autostart};
+const ConfigType CONFIG_FALLBACK = {.name = "no or local", .store = store_fallback};
+const ConfigType CONFIG_SERVER_COMMAND = {
+    .name = "command", .is_free = true, .is_secret = true, .store = store_server_command};
 const ConfigType CONFIG_PATH = {.name = "path", .is_free = true, .store = store_path};
 const ConfigType CONFIG_SESSION = {.name = "name", .store = store_session};
 const ConfigType CONFIG_LISTENS = {.name = "addresses", .store = store_listens};

@@ -158,6 +158,16 @@ static void check_basic(Draft *draft)
                    either->place);
 }
 
+/* The token of a local server is its own. */
+static void check_local(Draft *draft)
+{
+    for (AuthAttributeId id = 0; id < N_AUTH_ATTRIBUTES; id++)
+        if (draft->attributes[id].given.text)
+            draft_fail(draft, "%s: %s has no use with upstream = local (%s); remove one",
+                       draft->attributes[id].given.place, AUTH_ATTRIBUTES[id].name,
+                       draft->destination.given.place);
+}
+
 /* Upstreams that are not Databricks know a token, and nothing else. */
 static void check_foreign(Draft *draft)
 {
@@ -214,6 +224,8 @@ void draft_resolve_auth(Draft *draft)
         return;
     if (profile->databricks)
         choose_for_databricks(draft);
+    else if (profile->is_local)
+        check_local(draft);
     else
         choose_for_upstream(draft);
     if (profile->problem)

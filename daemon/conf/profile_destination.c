@@ -8,6 +8,11 @@ static void use_upstream(Draft *draft, const Given *given)
     _cleanup_(text_deinit) Text complaint = TEXT_NULL;
     ProfileSettings *profile = draft->profile;
     draft->leaves_base = true;
+    if (strcmp(given->text, "local") == 0) {
+        profile->is_local = true;
+        profile->host = mem_copy_string("local");
+        return;
+    }
     if (upstream_url_parse(&draft->url, given->text, &complaint) < 0) {
         draft_fail_value(draft, "upstream", given, text_string(&complaint));
         return;

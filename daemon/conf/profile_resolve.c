@@ -6,6 +6,8 @@
 #include "conf/databrickscfg.h"
 #include "conf/profile_draft.h"
 
+#define PING_LEAST_MS (5 * 60 * 1000)
+
 static bool stands_alone(const ConfigKey *key)
 {
     return key->section == CONFIG_PROFILE && key->type->store;
@@ -54,6 +56,19 @@ static void check_ca_file(Draft *draft)
                            profile->ca_file, strerror(errno));
 }
 
+/* grpc-java, in which servers are written, closes a connection after the third ping that came too early. */
+static void check_ping(Draft *draft)
+{
+    const ProfileSettings *profile = draft->profile;
+    _cleanup_(given_deinit) Given given = draft_find_in_section(draft, "http2_ping");
+    if (given.text && profile->http2_ping_ms > 0 && profile->http2_ping_ms < PING_LEAST_MS &&
+        !profile->http2_ping_force)
+        problems_add_error(draft->loader->problems,
+                           "%s: http2_ping = %s: Spark servers close connections that ping more often than "
+                           "every 5m; write 5m or more, or http2_ping_force = yes if yours does not",
+                           given.place, given.text);
+}
+
 /* As PySpark has it: a token means TLS, unless use_ssl says otherwise or the host is this one. */
 static void resolve_upstream_tls(Draft *draft)
 {
@@ -75,7 +90,9 @@ static void note_destination(const Draft *draft)
     const ProfileSettings *profile = draft->profile;
     _cleanup_(text_deinit) Text address = TEXT_NULL;
     const char *key = draft->destination.given.text && !profile->databricks ? "upstream" : "host";
-    if (profile->host) {
+    if (profile->is_local) {
+        text_append(&address, "local");
+    } else if (profile->host) {
         bool is_ipv6 = strchr(profile->host, ':') != NULL;
         const char *scheme = !profile->databricks ? "sc" : profile->use_tls ? "https" : "http";
         text_printf(&address, is_ipv6 ? "%s://[%s]" : "%s://%s", scheme, profile->host);
@@ -137,6 +154,7 @@ void loader_resolve_profile(Loader *loader, ProfileSettings *profile)
     draft_resolve_cluster(&draft);
     apply_own_keys(&draft);
     check_pool(&draft);
+    check_ping(&draft);
     check_ca_file(&draft);
     note_all(&draft);
 }

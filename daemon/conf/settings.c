@@ -27,8 +27,8 @@ static bool is_same_text(const char *a, const char *b)
 static bool is_same_destination(const ProfileSettings *a, const ProfileSettings *b)
 {
     return is_same_text(a->host, b->host) && a->port == b->port && a->use_tls == b->use_tls &&
-           a->databricks == b->databricks && is_same_text(a->ca_file, b->ca_file) &&
-           is_same_text(a->proxy, b->proxy);
+           a->databricks == b->databricks && a->is_local == b->is_local && a->fallback == b->fallback &&
+           is_same_text(a->ca_file, b->ca_file) && is_same_text(a->proxy, b->proxy);
 }
 
 static bool is_same_cluster(const ProfileSettings *a, const ProfileSettings *b)
@@ -43,7 +43,8 @@ static bool is_same_pool(const ProfileSettings *a, const ProfileSettings *b)
     return a->warm == b->warm && a->connections == b->connections &&
            a->max_connections == b->max_connections && a->connect_timeout_ms == b->connect_timeout_ms &&
            a->credential_timeout_ms == b->credential_timeout_ms &&
-           a->resume_timeout_ms == b->resume_timeout_ms;
+           a->resume_timeout_ms == b->resume_timeout_ms && a->keepalive_ms == b->keepalive_ms &&
+           a->http2_ping_ms == b->http2_ping_ms && a->http2_ping_force == b->http2_ping_force;
 }
 
 bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
@@ -87,6 +88,7 @@ Settings *settings_free(Settings *settings)
     free(settings->default_profile);
     free(settings->control_socket);
     free(settings->metadata_service);
+    free(settings->local_spark);
     origins_free(settings->origins);
     free(settings);
     return NULL;

@@ -51,6 +51,12 @@ typedef enum Autostart {
     AUTOSTART_YES,   /* a call, too */
 } Autostart;
 
+/* What becomes of new sessions whose profile cannot be used or whose server cannot be reached. */
+typedef enum FallbackChoice {
+    FALLBACK_NO,    /* they are told why */
+    FALLBACK_LOCAL, /* they get a local Spark server */
+} FallbackChoice;
+
 typedef enum ClusterChoice { CLUSTER_CHOICE_PROFILE, CLUSTER_CHOICE_CLIENT } ClusterChoice;
 
 /*
@@ -137,7 +143,9 @@ typedef struct ProfileSettings {
     char *problem; /* NULL: usable. Else one sentence that says why not and what to do; the rest may be unset.
                     */
 
-    char *host; /* name or numeric address, without scheme; never empty when usable */
+    char *host;    /* name or numeric address, without scheme; never empty when usable */
+    bool is_local; /* upstream = local: the local Spark server, wherever it is; `host` is "local", no port */
+    FallbackChoice fallback;
     uint16_t port;
     bool use_tls;
     bool databricks; /* from a Databricks `host`, not from `upstream` */
@@ -155,6 +163,9 @@ typedef struct ProfileSettings {
     unsigned connections;     /* wished size of the pool, >= 1 */
     unsigned max_connections; /* >= connections */
     uint64_t connect_timeout_ms;
+    uint64_t keepalive_ms;      /* of TCP; also until the peer counts as gone; 0: none */
+    uint64_t http2_ping_ms;     /* between pings while calls run; 0: none */
+    bool http2_ping_force;      /* less than 5 minutes is wanted */
     unsigned warm_sessions;     /* made ahead for each user */
     char *warm_template;        /* the named session that they are clones of; NULL: none */
     char *session;              /* the named session of calls that name none; NULL: each client has its own */
@@ -197,8 +208,12 @@ typedef struct Settings {
     unsigned max_client_connections;
     unsigned max_calls_per_connection;
     unsigned max_sessions;
+    uint64_t session_idle_timeout_ms; /* without a call, after which a session is forgotten */
+    uint64_t orphan_grace_ms;         /* 0: what a client leaves behind runs on */
     bool coalesce_releases;
     uint64_t guest_idle_timeout_ms; /* without a call, after which a guest profile is forgotten */
+    char *local_spark; /* a command line for the shell with {port} in it; NULL: PySpark is looked for */
+    uint64_t local_idle_timeout_ms; /* without a call, after which the local Spark server is stopped */
 
     struct SettingsOrigins *origins; /* for settings_describe(); private to conf, may be NULL */
 } Settings;
@@ -243,6 +258,10 @@ typedef struct GuestProfile {
     bool is_serverless;
 } GuestProfile;
 int settings_load_guest(Settings **ret_settings, const GuestProfile *guest, Problems *problems) _must_check_;
+
+/* The one profile of a server that we have started on 127.0.0.1, named `label`. The token is copied; wiping
+ * the caller's is up to the caller. One reference, the caller's. */
+Settings *settings_new_local(const char *label, uint16_t port, const char *token);
 
 /* settings_load() gives one reference to its caller. */
 Settings *settings_ref(Settings *settings);

@@ -39,6 +39,8 @@ static void apply_key(Loader *loader, const ConfigKey *key)
         (void)loader_apply(loader, key, &given, loader->settings); /* else it is in the problems */
     else if (strcmp(key->name, "control_socket") == 0)
         loader->settings->control_socket = path_default_control_socket(loader->source->environment);
+    if (key->type->is_secret && given.text)
+        text_append(&effective, "set");
     append_effective(loader, key, &effective);
     origins_add(loader->settings->origins, NULL, key->name,
                 effective.length ? text_string(&effective) : given.text,
@@ -101,7 +103,8 @@ static bool is_bound(const Settings *settings, const char *name)
     return false;
 }
 
-/* ~/.databrickscfg may hold profiles that are not for us; one that we were told to use must work. */
+/* ~/.databrickscfg may hold profiles that are not for us; one that we were told to use must work, or have
+ * something to fall back to. */
 static void check_profiles(Loader *loader)
 {
     const Settings *settings = loader->settings;
@@ -110,8 +113,12 @@ static void check_profiles(Loader *loader)
         bool is_default = settings->default_profile && strcmp(settings->default_profile, profile->name) == 0;
         if (!profile->problem)
             continue;
-        if ((is_default && loader->choice_is_named) || is_bound(settings, profile->name) ||
-            config_find_profile(loader->config, profile->name))
+        if (profile->fallback == FALLBACK_LOCAL)
+            problems_add_warning(loader->problems,
+                                 "%s (fallback = local: new sessions get a local Spark server)",
+                                 profile->problem);
+        else if ((is_default && loader->choice_is_named) || is_bound(settings, profile->name) ||
+                 config_find_profile(loader->config, profile->name))
             problems_add_error(loader->problems, "%s", profile->problem);
         else if (is_default)
             problems_add_warning(loader->problems, "%s", profile->problem);

@@ -1,22 +1,20 @@
 #include "http2/connection.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "http2/connection_io.h"
 #include "http2/frames.h"
+#include "http2/keepalive.h"
 #include "http2/tls.h"
 
 #define CONNECTION_WINDOW   (64 * 1024 * 1024) /* bytes; never the brake, see frames.c */
 #define SMALL_STREAM_WINDOW (64 * 1024)        /* bytes; while too much waits in the daemon */
-#define TCP_KEEPALIVE_S     60
-#define TCP_USER_TIMEOUT_MS 60000u /* unacknowledged data for so long: the peer is gone */
+#define KEEPALIVE_S         60
 
 /* ---- sockets and states */
 
@@ -231,14 +229,8 @@ Connection *connection_new_accepted(Http2 *http2, uv_stream_t *listener, bool is
 
 static void set_upstream_options(Connection *connection)
 {
-    unsigned timeout = TCP_USER_TIMEOUT_MS;
     (void)uv_tcp_nodelay(&connection->socket.tcp, 1);
-    (void)uv_tcp_keepalive(&connection->socket.tcp, 1, TCP_KEEPALIVE_S);
-#ifdef TCP_USER_TIMEOUT
-    (void)setsockopt(connection_fd(connection), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
-#else
-    (void)timeout;
-#endif
+    keepalive_set(connection_fd(connection), connection->keepalive_s);
 }
 
 static void on_connected(uv_connect_t *request, int status)
@@ -265,6 +257,7 @@ Connection *connection_new_connecting(Http2 *http2, const struct sockaddr *addre
     Connection *connection = connection_new(http2, false, events, owner);
     if (tls)
         connection->tls = tls_new(tls, server_name, &http2->cipher_blocks);
+    connection->keepalive_s = KEEPALIVE_S;
     connection->connect_request = mem_new(uv_connect_t);
     int error = uv_tcp_init(http2->loop, &connection->socket.tcp);
     connection->socket.handle.data = connection;
@@ -273,6 +266,19 @@ Connection *connection_new_connecting(Http2 *http2, const struct sockaddr *addre
     if (error != 0)
         connection_close(connection, CONNECTION_END_CONNECT, "%s", uv_strerror(error));
     return connection;
+}
+
+void connection_set_keepalive(Connection *connection, unsigned seconds)
+{
+    connection->keepalive_s = seconds;
+}
+
+void connection_ping(Connection *connection)
+{
+    if (connection->state != CONNECTION_OPEN)
+        return;
+    (void)nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE, NULL);
+    connection_mark_dirty(connection);
 }
 
 void connection_announce_shutdown(Connection *connection)

@@ -80,6 +80,7 @@ struct Connection {
     } socket;
     uv_connect_t *connect_request; /* client role, while connecting */
     uv_write_t *write_request;     /* under way: what follows waits for it; NULL: none */
+    unsigned keepalive_s;          /* client role: see keepalive_set() */
     bool peer_goes_away;
     bool windows_are_small;
     bool cannot_write; /* a write failed; what the peer said before that is still to be read */
@@ -107,6 +108,10 @@ Connection *connection_new_accepted(Http2 *http2, uv_stream_t *listener, bool is
  * clear text; `server_name` is what the certificate must be for (copied). Never NULL. */
 Connection *connection_new_connecting(Http2 *http2, const struct sockaddr *address, TlsContext *tls,
                                       const char *server_name, const ConnectionEvents *events, void *owner);
+/* Client role, at once after it was made: for how long the peer may be silent; 0: forever. */
+void connection_set_keepalive(Connection *connection, unsigned seconds);
+/* Client role: a ping of HTTP/2, whose answer counts as bytes received. Servers do not like many. */
+void connection_ping(Connection *connection);
 /* Ends it at the next flush: streams first, then on_closed. `reason` is a printf format. */
 void connection_close(Connection *connection, ConnectionEndKind kind, const char *reason, ...) _printf_(3, 4);
 /* Tells the peer to open no more streams (GOAWAY); those that run go on. */

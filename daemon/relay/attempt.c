@@ -16,6 +16,8 @@ static void fail_unreachable(Call *call)
     const ProfileSettings *profile = upstream->profile;
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {.reason = "UPSTREAM_UNREACHABLE", .metadata = metadata};
+    if (upstream->last_error[0] && fallback_take(call, upstream->last_error))
+        return;
     if (upstream->last_error[0] && call->broken_since_ns)
         call_fail(call, STATUS_UNAVAILABLE, &details,
                   "sparkbouncer: the results broke off %" PRIu64 " s ago and cannot go on: %s",
@@ -41,6 +43,7 @@ static void waited_long_enough(Call *call)
     case WAIT_CREDENTIAL: call_fail_without_credential(call); break;
     case WAIT_CONNECTION:
     case WAIT_REVIVAL: /* it has limits of its own */
+    case WAIT_LOCAL:
     case WAIT_CLUSTER: fail_unreachable(call); break;
     }
 }
@@ -217,6 +220,7 @@ static void call_open(Call *call, PooledConnection *pooled)
         wait_for_connection(call);
         return;
     }
+    fallback_sent(call);
     call->n_attempts++;
     call->pooled = pooled;
     call->sent_ns = call->relay->http2.now_ns;
@@ -231,6 +235,8 @@ void call_dispatch(Call *call)
     call->waiter.is_bulk = call->is_bulk;
     if (call->upstream->is_retired)
         call->upstream = relay_follow(call->relay, call->upstream);
+    if (fallback_holds(call))
+        return;
     if (!refresher_current(call->upstream->refresher)) {
         wait_for_credential(call);
         return;
@@ -261,6 +267,7 @@ void call_stop_waiting(Call *call)
     switch (call->wait) {
     case WAIT_CONNECTION: upstream_stop_waiting(call->upstream, &call->waiter); break;
     case WAIT_CREDENTIAL: refresher_stop_waiting(call->upstream->refresher, &call->credential_waiter); break;
+    case WAIT_LOCAL: fallback_stop_waiting(call); break;
     case WAIT_CLUSTER: cluster_stop_waiting(call->upstream->cluster, &call->cluster_waiter); break;
     case WAIT_REVIVAL: revival_let_go(call); break;
     case WAIT_BACKOFF: break;

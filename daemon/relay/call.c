@@ -280,8 +280,10 @@ void call_finish(Call *call)
     own_call_ended(call);
     release_call_ended(call);
     revival_call_ended(call);
-    if (call->operation)
+    if (call->operation) {
         call->operation->streaming = NULL;
+        call->operation->is_running &= call->resume.state != RESUME_COMPLETE;
+    }
     call->operation = NULL;
     if (call->method && call->method->id == METHOD_RELEASE_SESSION && call->status == STATUS_OK)
         registry_forget(&relay->registry, call->session);

@@ -52,6 +52,7 @@ typedef enum CallWait {
     WAIT_CREDENTIAL, /* of the profile */
     WAIT_CLUSTER,    /* what the workspace says of it, or until it runs */
     WAIT_REVIVAL,    /* of its session */
+    WAIT_LOCAL,      /* Spark server to be ready */
     WAIT_BACKOFF,    /* until it is time for another attempt */
 } CallWait;
 

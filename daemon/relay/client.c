@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "http2/preface.h"
 #include "relay/call.h"
+#include "relay/orphans.h"
 
 #define GREETING_TIMEOUT_MS 10000 /* for the first HTTP/2 bytes of a client */
 
@@ -64,6 +65,7 @@ static void on_closed(Connection *connection, const ConnectionEnd *end)
         explain_wrong_protocol(client, connection);
     log_write(relay->log, LOG_LEVEL_DEBUG, "client %s has gone: %s", client->peer.address, end->reason);
     deadline_clear(&relay->deadlines, &client->greeting);
+    orphans_client_gone(client);
     list_remove(&relay->clients, &client->link);
     free(client->profile);
     free(client);
@@ -84,6 +86,8 @@ Client *client_accept(Relay *relay, uv_stream_t *listener, bool is_pipe, const c
 {
     Client *client = mem_new(Client);
     client->relay = relay;
+    list_init(&client->sessions);
+    list_init(&client->operations);
     client->profile = profile ? mem_copy_string(profile) : NULL;
     client->greeting = (Deadline)DEADLINE_INIT(on_greeting_timeout);
     client->connection = connection_new_accepted(&relay->http2, listener, is_pipe, &EVENTS, client);

@@ -8,6 +8,7 @@
 
 #include "base/deadline.h"
 #include "base/list.h"
+#include "base/process.h"
 #include "http2/connection.h"
 #include "relay/relay.h"
 #include "session/registry.h"
@@ -17,6 +18,7 @@ typedef struct Peer {
     bool has_identity; /* uid and pid hold: unix and abstract sockets */
     uid_t uid;
     pid_t pid;
+    Process process;  /* not known with its pid: started is 0 */
     char address[64]; /* for the log: "127.0.0.1:51234", "uid 1000 pid 4711" */
 } Peer;
 
@@ -28,6 +30,8 @@ typedef struct Client {
     Peer peer;
     Deadline greeting; /* by then it must have said something in HTTP/2 */
     uint64_t n_calls;
+    List sessions;   /* SessionClient: that it has used */
+    List operations; /* whose results it was the last to ask for */
     bool is_refused; /* over the limit: closed as soon as it has spoken */
 } Client;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/values.h"
+#include "relay/destination.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
 #include "spark/codec.h"
@@ -17,9 +18,19 @@ static const Header *wish_of(const Call *call)
     return header_list_find(&call->from_client.received_headers, "x-session");
 }
 
+/* The profile that the client means, wherever its calls go; after a reload it may be gone. */
+static const ProfileSettings *profile_of(const Call *call)
+{
+    const Destination *destination = call->session ? call->session->target : NULL;
+    if (destination && destination->profile)
+        return destination->profile;
+    return call->upstream ? call->upstream->profile : NULL;
+}
+
 static NamedSessionKey key_of(const Call *call)
 {
-    return (NamedSessionKey){call->session->user_id, call->upstream->profile->name, call->session->name};
+    const ProfileSettings *profile = profile_of(call);
+    return (NamedSessionKey){call->session->user_id, profile ? profile->name : "", call->session->name};
 }
 
 void named_call_id(const Call *call, char ret_id[UUID_TEXT_SIZE])
@@ -68,7 +79,8 @@ bool named_call_choose(Call *call)
 {
     const Header *wish = wish_of(call);
     const Session *session = call->session;
-    const char *of_profile = call->upstream->profile->session;
+    const ProfileSettings *profile = profile_of(call);
+    const char *of_profile = profile ? profile->session : NULL;
     if (wish && !value_is_session_name(wish->value, wish->value_length)) {
         refuse_name(call);
         return false;
@@ -84,7 +96,8 @@ bool named_call_choose(Call *call)
 
 bool named_call_unreadable(Call *call)
 {
-    if (!wish_of(call) && !call->upstream->profile->session)
+    const ProfileSettings *profile = profile_of(call);
+    if (!wish_of(call) && !(profile && profile->session))
         return false;
     call_fail(call, STATUS_INVALID_ARGUMENT, &(StatusDetails){.reason = "SESSION_UNREADABLE"},
               "sparkbouncer: the session of this %s cannot be read, since it is compressed or malformed, so "
@@ -189,7 +202,7 @@ static void answer_release(Call *call)
     size_t length =
         codec_write_release_session_response(response, sizeof response, session->session_id, server_side);
     named_sessions_use(&call->relay->named_sessions, &key, call->started_ns);
-    if (!list_is_empty(&session->operations))
+    if (call->upstream && !list_is_empty(&session->operations))
         interrupt_operations(call);
     call_answer(call, response, length);
 }

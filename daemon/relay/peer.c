@@ -38,6 +38,7 @@ void peer_of_socket(int fd, Peer *peer)
         peer->has_identity = true;
         peer->uid = credentials.uid;
         peer->pid = credentials.pid;
+        peer->process = process_of(credentials.pid);
         (void)snprintf(peer->address, sizeof peer->address, "uid %u pid %d", (unsigned)credentials.uid,
                        (int)credentials.pid);
     }

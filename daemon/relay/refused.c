@@ -2,6 +2,7 @@
  * cluster, which may be started. */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "auth/cluster.h"
 #include "base/clock.h"
@@ -12,12 +13,21 @@
 
 /* ---- ends */
 
+/* "sparkbouncer: " is for clients. */
+static const char *without_prefix(const char *sentence)
+{
+    static const char PREFIX[] = "sparkbouncer: ";
+    return strncmp(sentence, PREFIX, sizeof PREFIX - 1) == 0 ? sentence + sizeof PREFIX - 1 : sentence;
+}
+
 static void fail_refused(Call *call, const ClusterFacts *facts)
 {
     const ProfileSettings *profile = call->upstream->profile;
     _cleanup_(text_deinit) Text sentence = TEXT_NULL;
     RefusalEnd end =
         refusal_explain(&sentence, call->refusal, facts, profile, call->refusal_words, clock_now_ns());
+    if (fallback_take(call, without_prefix(text_string(&sentence))))
+        return;
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {
         .reason = end.reason, .metadata = metadata, .retry_after_ms = end.retry_after_ms};
@@ -33,6 +43,8 @@ void call_fail_without_credential(Call *call)
     StatusDetails details = {.reason = "NO_CREDENTIAL", .metadata = metadata};
     RefresherFacts facts;
     refresher_facts(upstream->refresher, &facts);
+    if (fallback_take(call, facts.problem ? facts.problem : "no token came within credential_timeout"))
+        return;
     if (!facts.needs_person)
         details.retry_after_ms = NO_CREDENTIAL_RETRY_MS;
     if (facts.state == REFRESHER_MINTING && !facts.problem) {
@@ -117,6 +129,8 @@ bool call_refused(Call *call, unsigned http_status, const char *message, size_t 
     call->refusal = refusal_classify(code, message, length, http_status);
     if (call->refusal == REFUSAL_NONE || (call->refusal != REFUSAL_TOKEN && !upstream->cluster))
         return false;
+    if (call->refusal != REFUSAL_TOKEN && !call->client)
+        return false; /* a call of our own: no reason to ask for a cluster, let alone to start one */
     if (call->refusal == REFUSAL_TOKEN ? is_page_to_sit_out(call, http_status) : call->resume.has_delivered)
         return false; /* results were coming: they are asked for again */
     if (call->refusal == REFUSAL_TOKEN && tries_another_credential(call))

@@ -7,9 +7,38 @@
 #include "base/text.h"
 #include "relay/call.h"
 #include "relay/client.h"
+#include "relay/orphans.h"
 #include "relay/release.h"
 
 #define MAX_FAILURES_LOGGED 20 /* lines a second */
+
+/* ---- sessions that nobody uses */
+
+static void set_expiry(Relay *relay, uint64_t at_ns)
+{
+    if (at_ns)
+        deadline_set(&relay->deadlines, &relay->expiry, at_ns);
+    else
+        deadline_clear(&relay->deadlines, &relay->expiry);
+}
+
+static void on_expiry(Deadline *deadline)
+{
+    Relay *relay = container_of(deadline, Relay, expiry);
+    size_t n_before = relay->registry.sessions.n_entries;
+    uint64_t limit_ns = relay->settings->session_idle_timeout_ms * NS_PER_MS;
+    set_expiry(relay, registry_expire(&relay->registry, clock_now_ns(), limit_ns));
+    relay->counts.n_expired += n_before - relay->registry.sessions.n_entries;
+}
+
+/* Each use only puts the end off: the deadline stays, and looks then who has not been used since. */
+void relay_watch_expiry(Relay *relay)
+{
+    if (!deadline_is_set(&relay->expiry))
+        set_expiry(relay, clock_now_ns() + relay->settings->session_idle_timeout_ms * NS_PER_MS);
+}
+
+/* ---- life */
 
 int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log)
 {
@@ -25,9 +54,12 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     warm_sessions_init(&relay->warm_sessions);
     named_sessions_init(&relay->named_sessions);
     relay->registry.on_operation_gone = release_operation_gone;
+    relay->registry.on_session_gone = orphans_session_gone;
+    relay->expiry = (Deadline)DEADLINE_INIT(on_expiry);
     list_init(&relay->upstreams);
     relay_init_profiles(relay);
     relay->https = https_new(loop);
+    fallback_init(relay);
     int error = http2_init(&relay->http2, loop, &limits);
     if (error == 0)
         error = deadlines_init(&relay->deadlines, loop);
@@ -64,6 +96,28 @@ void relay_log_failure(Relay *relay, const char *format, ...)
     log_write(relay->log, LOG_LEVEL_INFO, "%s", text_string(&sentence));
 }
 
+/* Calls that wait before another attempt make it now, by a later event. */
+static void hurry_calls(Relay *relay)
+{
+    list_for_each(link, &relay->calls)
+    {
+        Call *call = container_of(link, Call, link);
+        if (call->state == CALL_WAITING && call->wait == WAIT_BACKOFF)
+            call_set_deadline(call, clock_now_ns());
+    }
+}
+
+void relay_network_changed(Relay *relay, const char *what)
+{
+    bool matters = false;
+    relay->counts.n_network_changes++;
+    list_for_each(link, &relay->upstreams) matters |=
+        upstream_network_changed(container_of(link, Upstream, link));
+    hurry_calls(relay);
+    log_write(relay->log, matters ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+              "%s; connections are checked and made anew where they must", what);
+}
+
 void relay_check_idle(Relay *relay)
 {
     if (relay->is_draining && relay->on_idle && list_is_empty(&relay->calls) &&
@@ -89,12 +143,14 @@ void relay_close(Relay *relay)
     while (!list_is_empty(&relay->registry.sessions))
         registry_forget(&relay->registry, container_of(list_first(&relay->registry.sessions), Session, link));
     deadline_clear(&relay->deadlines, &relay->sweep);
+    deadline_clear(&relay->deadlines, &relay->expiry);
     list_for_each(link, &relay->upstreams)
     {
         Upstream *upstream = container_of(link, Upstream, link);
         upstream->on_unused = NULL;
         upstream_close(upstream);
     }
+    fallback_close(relay);
     relay_forget_profiles(relay);
     relay->https = https_close(relay->https);
     http2_flush(&relay->http2);

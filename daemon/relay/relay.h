@@ -17,6 +17,7 @@
 #include "conf/settings_change.h"
 #include "http2/http2.h"
 #include "relay/destination.h"
+#include "relay/fallback.h"
 #include "relay/upstream.h"
 #include "relay/warm_sessions.h"
 #include "session/named_session.h"
@@ -39,6 +40,10 @@ typedef struct RelayCounts {
     uint64_t n_answered_here;   /* without asking the server */
     uint64_t n_replayed;        /* attempts made again as they were */
     uint64_t n_resumed;         /* result streams continued by ReattachExecute */
+    uint64_t n_interrupted;     /* operations that a client left behind */
+    uint64_t n_released;        /* sessions likewise */
+    uint64_t n_expired;         /* sessions that nobody used for session_idle_timeout */
+    uint64_t n_network_changes;
     uint64_t n_clients;
     uint64_t bytes_to_clients, bytes_to_servers; /* of messages */
 } RelayCounts;
@@ -56,7 +61,9 @@ typedef struct Relay {
     WarmSessions warm_sessions;
     Destinations destinations;
     unsigned n_guests;
-    Deadline sweep; /* of guests that nobody uses; set while there are any */
+    Deadline sweep;  /* of guests that nobody uses; set while there are any */
+    Deadline expiry; /* of sessions; set while there are any that can expire */
+    Fallback fallback;
     List upstreams; /* all there are, the retired ones too */
     List clients;
     List calls;
@@ -75,9 +82,13 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
 void relay_start(Relay *relay);
 /* Lets no new calls in, says so to all clients; on_idle is called, perhaps at once, when none is left. */
 void relay_drain(Relay *relay);
-/* One line about a call that the daemon itself has ended; so many a second at the most, since clients cause
- * them. */
+/* One line about a call that the daemon itself has ended, or led elsewhere; so many a second at the most,
+ * since clients cause them. */
 void relay_log_failure(Relay *relay, const char *format, ...) _printf_(2, 3);
+/* A session has been used that may have to be forgotten some day. */
+void relay_watch_expiry(Relay *relay);
+/* What holds connecting back was about another network; `what` has happened, part of a sentence. */
+void relay_network_changed(Relay *relay, const char *what);
 /* Calls on_idle when that is due. */
 void relay_check_idle(Relay *relay);
 /* Ends what still runs with UNAVAILABLE and closes every connection, at the next flush. */
@@ -86,6 +97,10 @@ void relay_close(Relay *relay);
 void relay_deinit(Relay *relay);
 
 /* ---- in relay_profiles.c: which profiles there are */
+
+/* One more that leads to `profile` of `settings`; the reference is the caller's. NULL, with a sentence. */
+Upstream *relay_add_upstream(Relay *relay, Settings *settings, const ProfileSettings *profile, char *reason,
+                             size_t reason_size);
 
 /* For a further attempt at a call whose upstream is retired: the one that has taken its place, if that leads
  * to the same server, else the same. Takes the reference and gives one. */

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "relay/orphans.h"
 #include "relay/relay.h"
 
 #define GUEST_PREFIX      "guest-"
@@ -15,6 +16,9 @@
 static const char GUEST_IS_GONE[] =
     "this guest profile is not known; the daemon forgets them when it restarts and after guest_idle_timeout "
     "without a call; hand host and token over again";
+
+static const char IS_LOCAL[] =
+    "this profile has no server of its own: upstream = local, which is started by its first call";
 
 const char *relay_profile_label(const char *name, char label[RELAY_GUEST_LABEL_SIZE])
 {
@@ -35,24 +39,34 @@ static void on_upstream_unused(Upstream *upstream)
     upstream_free(upstream);
 }
 
+Upstream *relay_add_upstream(Relay *relay, Settings *settings, const ProfileSettings *profile, char *reason,
+                             size_t reason_size)
+{
+    Upstream *upstream = upstream_new(relay->loop, &relay->http2, relay->https, &relay->deadlines, relay->log,
+                                      settings, profile, reason, reason_size);
+    if (!upstream)
+        return NULL;
+    upstream->on_unused = on_upstream_unused;
+    list_append(&relay->upstreams, &upstream->link);
+    return upstream;
+}
+
 static Upstream *upstream_of(Relay *relay, Destination *destination)
 {
+    const ProfileSettings *profile = destination->profile;
     char reason[384];
-    if (destination->upstream || destination->problem)
+    if (destination->upstream || destination->problem || profile->is_local)
         return destination->upstream;
-    if (destination->profile->problem) {
-        destination->problem = mem_copy_string(destination->profile->problem);
+    if (profile->problem) {
+        destination->problem = mem_copy_string(profile->problem);
         return NULL;
     }
-    Upstream *upstream = upstream_new(relay->loop, &relay->http2, relay->https, &relay->deadlines, relay->log,
-                                      destination->settings, destination->profile, reason, sizeof reason);
+    Upstream *upstream = relay_add_upstream(relay, destination->settings, profile, reason, sizeof reason);
     if (!upstream) {
         destination->problem = mem_copy_string(reason);
         return NULL;
     }
-    upstream->on_unused = on_upstream_unused;
     upstream->destination = destination;
-    list_append(&relay->upstreams, &upstream->link);
     destination->upstream = upstream;
     return upstream;
 }
@@ -70,7 +84,7 @@ Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_pro
     if (destination->is_guest)
         destination->used_ns = clock_now_ns();
     Upstream *upstream = upstream_of(relay, destination);
-    *ret_problem = destination->problem;
+    *ret_problem = destination->profile->is_local ? IS_LOCAL : destination->problem;
     return upstream;
 }
 
@@ -153,14 +167,18 @@ static void set_profile(Relay *relay, const ChangedProfile *changed, Settings *n
         upstream_connect(upstream);
 }
 
-/* Another server knows the sessions of a changed profile by other ids of its own. */
+/* Another server knows the sessions of a changed profile by other ids of its own, and runs none of their
+ * operations. */
 static void forget_server_side_ids(Relay *relay, const Destination *destination)
 {
     list_for_each(link, &relay->registry.sessions)
     {
         Session *session = container_of(link, Session, link);
-        if (session->target == destination)
-            session->server_side_session_id[0] = '\0';
+        if (session->target != destination)
+            continue;
+        session->server_side_session_id[0] = '\0';
+        orphans_session_used(session); /* what it runs may be elsewhere: it is not to be looked for here */
+        list_for_each(other, &session->operations) container_of(other, Operation, link)->is_running = false;
     }
 }
 
@@ -184,6 +202,9 @@ static void change_limits(Relay *relay)
     Registry *registry = &relay->registry;
     relay->http2.limits.buffer_limit = relay->settings->buffer_limit;
     registry->max_sessions = relay->settings->max_sessions;
+    deadline_clear(&relay->deadlines, &relay->expiry);
+    if (!list_is_empty(&registry->sessions))
+        relay_watch_expiry(relay);
     while (registry->sessions.n_entries > registry->max_sessions)
         registry_forget(registry, container_of(list_first(&registry->sessions), Session, link));
 }

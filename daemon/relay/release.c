@@ -28,6 +28,8 @@ struct Release {
     List held;                       /* release_all calls that wait for it to arrive */
 };
 
+_Static_assert(sizeof(Operation) + sizeof(Release) <= 1024, "an operation may take 2 KiB with its headers");
+
 static void send_newest(Deadline *deadline)
 {
     Release *release = container_of(deadline, Release, deadline);

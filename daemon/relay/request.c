@@ -8,6 +8,7 @@
 #include "relay/header_kind.h"
 #include "relay/health.h"
 #include "relay/mapped_call.h"
+#include "relay/orphans.h"
 #include "relay/own_call.h"
 #include "relay/release.h"
 #include "relay/revival.h"
@@ -47,6 +48,8 @@ static bool add_forwarded(Call *call, const Header *header)
     case HEADER_KIND_PATH:
         if (call->reattaches)
             add_text(headers, ":path", method_get(METHOD_REATTACH_EXECUTE)->path);
+        else if (!call->client)
+            add_text(headers, ":path", call->method->path);
         else
             header_list_add(headers, forwarded);
         return false;
@@ -124,19 +127,33 @@ static const char *wished_profile(const Call *call, char *name, size_t size)
     return name;
 }
 
+/* For calls of our own, which have to reach the same cluster. */
+static void note_cluster(const Call *call, const ProfileSettings *profile, Session *session)
+{
+    const HeaderList *headers = &call->from_client.received_headers;
+    if (profile->cluster_choice != CLUSTER_CHOICE_CLIENT ||
+        !header_list_copy_value(headers, "x-databricks-cluster-id", session->cluster_id,
+                                sizeof session->cluster_id))
+        session->cluster_id[0] = '\0';
+}
+
 /* Adds the session, once it is known where it is: a call that cannot be routed leaves no trace. */
-static void use_session(Call *call)
+static void use_session(Call *call, const Destination *destination)
 {
     const Envelope *envelope = &call->request.envelope;
     const char *session_id = envelope_text(envelope, ENVELOPE_SESSION_ID);
     const char *user_id = envelope_text(envelope, ENVELOPE_USER_ID);
     if (!session_id)
         return;
-    Session *session =
-        registry_use(&call->relay->registry, client_owner(call->client), user_id ? user_id : "", session_id,
-                     call->upstream->destination, call->started_ns);
-    if (session)
-        call->session = session_ref(session);
+    Session *session = registry_use(&call->relay->registry, client_owner(call->client),
+                                    user_id ? user_id : "", session_id, destination, call->started_ns);
+    if (!session)
+        return;
+    call->session = session_ref(session);
+    session_add_client(session, &call->client->sessions, call->client->peer.process.pid);
+    orphans_session_used(session);
+    note_cluster(call, destination->profile, session);
+    relay_watch_expiry(call->relay);
 }
 
 /* For a call that does not say where it belongs: some clients leave their metadata out on some calls. */
@@ -152,7 +169,34 @@ static const char *profile_of_session(const Call *call)
     return destination ? destination->name : NULL;
 }
 
-static bool choose_upstream(Call *call)
+/* What the call belongs to; NULL: it has been answered. Its upstream is set, or NULL if the local Spark
+ * server may take the place of one that is not usable. */
+static const Destination *find_destination(Call *call, const char *name)
+{
+    const char *problem;
+    bool is_unknown;
+    Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
+    call->upstream = upstream ? upstream_ref(upstream) : NULL;
+    if (!call->upstream && is_unknown && problem)
+        call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"}, "sparkbouncer: %s",
+                  problem);
+    else if (!call->upstream && is_unknown)
+        call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"},
+                  "sparkbouncer: there is no profile %s; see 'sparkbouncer check' for those there are", name);
+    if (is_unknown)
+        return NULL;
+    const Destination *destination =
+        upstream ? upstream->destination : destinations_find(&call->relay->destinations, name);
+    const ProfileSettings *profile = destination->profile;
+    if (upstream || profile->is_local || profile->fallback == FALLBACK_LOCAL)
+        return destination;
+    call_fail(call, STATUS_FAILED_PRECONDITION, &(StatusDetails){.reason = "PROFILE_UNUSABLE"},
+              "sparkbouncer: %s", problem);
+    return NULL;
+}
+
+/* The same, by what the call and its client say. */
+static const Destination *choose_destination(Call *call)
 {
     char wish[PROFILE_NAME_SIZE], label[RELAY_GUEST_LABEL_SIZE];
     RouteFacts facts = {
@@ -162,8 +206,7 @@ static bool choose_upstream(Call *call)
     };
     if (!facts.listener_profile && !facts.header_profile)
         facts.session_profile = profile_of_session(call);
-    const char *name, *problem;
-    bool is_unknown;
+    const char *name;
     switch (route_choose(&facts, &name)) {
     case ROUTE_OK: break;
     case ROUTE_NONE:
@@ -171,26 +214,15 @@ static bool choose_upstream(Call *call)
                   "sparkbouncer: this call names no profile and there is no default one; add ;x-profile=NAME "
                   "to the "
                   "sc:// URL, or set profile in config.ini");
-        return false;
+        return NULL;
     case ROUTE_FORBIDDEN:
         call_fail(call, STATUS_PERMISSION_DENIED, &(StatusDetails){.reason = "PROFILE_IS_FIXED"},
                   "sparkbouncer: this address serves profile %s only, not %s; use another address, or drop "
                   "x-profile",
                   facts.listener_profile, relay_profile_label(facts.header_profile, label));
-        return false;
+        return NULL;
     }
-    Upstream *upstream = relay_upstream(call->relay, name, &problem, &is_unknown);
-    call->upstream = upstream ? upstream_ref(upstream) : NULL;
-    if (!call->upstream && is_unknown && problem)
-        call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"}, "sparkbouncer: %s",
-                  problem);
-    else if (!call->upstream && is_unknown)
-        call_fail(call, STATUS_NOT_FOUND, &(StatusDetails){.reason = "UNKNOWN_PROFILE"},
-                  "sparkbouncer: there is no profile %s; see 'sparkbouncer check' for those there are", name);
-    else if (!call->upstream)
-        call_fail(call, STATUS_FAILED_PRECONDITION, &(StatusDetails){.reason = "PROFILE_UNUSABLE"},
-                  "sparkbouncer: %s", problem);
-    return call->upstream != NULL;
+    return find_destination(call, name);
 }
 
 /* The newest call that brings an operation's results takes over from an older one, which then no longer
@@ -228,8 +260,11 @@ static void register_operation(Call *call)
     if (!begins || !call->session || !operation_id)
         return;
     Operation *operation = registry_use_operation(&call->relay->registry, call->session, operation_id);
-    if (operation)
+    if (operation) {
         take_over(call, operation);
+        operation->is_running = true;
+        operation_serve(operation, &call->client->operations);
+    }
     if (is_reattachable(call) && call->bytes_to_client == 0)
         resume_begin(&call->resume, call->method->id == METHOD_REATTACH_EXECUTE
                                         ? envelope_text(envelope, ENVELOPE_RESPONSE_ID)
@@ -238,10 +273,11 @@ static void register_operation(Call *call)
 
 static void route(Call *call)
 {
-    if (!choose_upstream(call))
+    const Destination *destination = choose_destination(call);
+    if (!destination)
         return;
-    use_session(call);
-    if (mapped_call_begin(call))
+    use_session(call, destination);
+    if (mapped_call_begin(call) || !fallback_route(call, destination))
         return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
         return;

@@ -54,7 +54,7 @@ static void not_grpc(Call *call)
     if (call_refused(call, http_status, call->page.bytes, call->page.length))
         return;
     (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
-    if (call_recover(call, end, reason))
+    if (call_recover(call, end, reason) || fallback_take(call, reason))
         return;
     if (!header_list_copy_value(&call->to_upstream.received_headers, "content-type", type, sizeof type))
         (void)snprintf(type, sizeof type, "no content type");
@@ -129,6 +129,7 @@ void response_headers_received(Call *call, bool end)
         return; /* a status alone, or nothing: response_ended() sees to it */
     if (!resume_is_possible(&call->resume))
         call_forget_request(call); /* it is being answered: never sent again */
+    fallback_answered(call);
     if (call->response_started)
         return; /* the client's stream goes on */
     call->response_started = true;
@@ -253,6 +254,16 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     return false;
 }
 
+/* What the server's last word means for what is known of the operation. */
+static void learn_from_end(Call *call, const HeaderList *trailers)
+{
+    const Header *message = header_list_find(trailers, "grpc-message");
+    bool is_whole = call->status == STATUS_OK && !resume_is_possible(&call->resume);
+    bool is_spark_error = call->status == STATUS_INTERNAL && !says(message, "INVALID_CURSOR.");
+    if (call->operation && (is_whole || is_spark_error))
+        call->operation->is_running = false;
+}
+
 /* Passes on the answer of an attempt that consists of a status alone. */
 static void pass_status_on(Call *call)
 {
@@ -313,6 +324,9 @@ void response_ended(Call *call)
         return;
     credential_accepted(call);
     note_problem(call, last);
+    learn_from_end(call, last);
+    if (call->status != STATUS_UNAVAILABLE)
+        fallback_answered(call);
     session_loss_tell(call, last);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);

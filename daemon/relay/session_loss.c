@@ -62,15 +62,23 @@ static void amend(Call *call, HeaderList *trailers, const char *sentence)
         replace(trailers, "grpc-status-details-bin", call->answer_text + details_at);
 }
 
-/* What others map to has rules of its own; what has been made again meanwhile is another session. */
+/* Whether the server has lost the session that this one was before it was made again, or is being. */
+static bool is_past(const Call *call)
+{
+    const Session *session = call->session;
+    const char *lost = call->mapped ? call->mapped->session_id : session->session_id;
+    const char *current = session->upstream_id[0] ? session->upstream_id : session->session_id;
+    return session->journal && (session->revival || strcmp(lost, current) != 0);
+}
+
 static void forget(Call *call)
 {
     Session *session = call->session;
-    if (!session || session->kind > SESSION_OWN || session->revival)
+    if (!session || is_past(call))
         return;
-    const char *lost = call->mapped ? call->mapped->session_id : session->session_id;
-    const char *current = session->upstream_id[0] ? session->upstream_id : session->session_id;
-    if (strcmp(lost, current) == 0)
+    if (session->kind == SESSION_CLONE) /* its id must not come to mean the named session */
+        session->server_side_session_id[0] = '\0';
+    else
         registry_forget(&call->relay->registry, session);
 }
 

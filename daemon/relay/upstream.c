@@ -9,6 +9,7 @@
 
 #include "auth/cluster.h"
 #include "base/clock.h"
+#include "http2/keepalive.h"
 
 #define BACKOFF_FIRST_MS      100
 #define BACKOFF_LIMIT_MS      10000
@@ -90,6 +91,7 @@ static void pooled_free(PooledConnection *pooled)
 {
     Upstream *upstream = pooled->upstream;
     deadline_clear(upstream->deadlines, &pooled->deadline);
+    deadline_clear(upstream->deadlines, &pooled->ping);
     list_remove(&upstream->pool, &pooled->link);
     if (pooled->addresses)
         uv_freeaddrinfo(pooled->addresses);
@@ -199,6 +201,10 @@ static void on_open(Connection *connection)
     backoff_reset(&upstream->backoff);
     upstream->last_error[0] = '\0';
     upstream->last_error_is_final = false;
+    if (upstream->is_given_up)
+        log_write(upstream->log, LOG_LEVEL_INFO, "profile %s: %s:%u is reached again; new sessions go there",
+                  upstream->profile->name, upstream->profile->host, upstream->profile->port);
+    upstream->is_given_up = false;
     upstream->n_open++;
     if (pooled->addresses)
         uv_freeaddrinfo(pooled->addresses);
@@ -252,9 +258,18 @@ static void on_closed(Connection *connection, const ConnectionEnd *end)
 static const ConnectionEvents EVENTS = {
     .on_open = on_open, .on_settings = on_settings, .on_goaway = on_goaway, .on_closed = on_closed};
 
-static void on_address_timeout(Deadline *deadline)
+static unsigned keepalive_s(const Upstream *upstream)
+{
+    return (unsigned)((upstream->profile->keepalive_ms + 999) / 1000);
+}
+
+static void on_deadline(Deadline *deadline)
 {
     PooledConnection *pooled = container_of(deadline, PooledConnection, deadline);
+    if (is_open(pooled)) { /* it has answered the probe: else it were no longer there */
+        keepalive_set(connection_fd(pooled->connection), keepalive_s(pooled->upstream));
+        return;
+    }
     const char *what = pooled->connection->state == CONNECTION_CONNECTING ? "no answer"
                        : pooled->connection->state == CONNECTION_HANDSHAKE
                            ? "no answer to the TLS handshake"
@@ -273,6 +288,7 @@ static void try_next_address(PooledConnection *pooled)
     pooled->next_address = address->ai_next;
     pooled->connection = connection_new_connecting(upstream->http2, address->ai_addr, upstream->tls,
                                                    upstream->profile->host, &EVENTS, pooled);
+    connection_set_keepalive(pooled->connection, keepalive_s(upstream));
     uint64_t limit_ms = upstream->profile->connect_timeout_ms / 2 + 1;
     if (limit_ms > ADDRESS_TIMEOUT_LIMIT)
         limit_ms = ADDRESS_TIMEOUT_LIMIT;
@@ -291,11 +307,49 @@ static void on_looked_up(uv_getaddrinfo_t *request, int status, struct addrinfo 
     try_next_address(pooled);
 }
 
+/* ---- pings of HTTP/2 */
+
+static void set_ping(PooledConnection *pooled, uint64_t wait_ms)
+{
+    deadline_set(pooled->upstream->deadlines, &pooled->ping, clock_now_ns() + wait_ms * NS_PER_MS);
+}
+
+/* Only while calls run, and never closer together than the profile says: servers count what comes too early.
+ */
+static void on_ping(Deadline *deadline)
+{
+    PooledConnection *pooled = container_of(deadline, PooledConnection, ping);
+    const ProfileSettings *profile = pooled->upstream->profile;
+    if (!is_open(pooled))
+        return;
+    if (pooled->ping_is_out && pooled->connection->bytes_received == pooled->received_before_ping) {
+        connection_close(pooled->connection, CONNECTION_END_PEER,
+                         "it did not answer an HTTP/2 ping within %llu ms",
+                         (unsigned long long)profile->connect_timeout_ms);
+        return;
+    }
+    bool is_answered = pooled->ping_is_out;
+    pooled->ping_is_out = false;
+    if (pooled->n_calls == 0)
+        return;
+    if (is_answered) {
+        set_ping(pooled, profile->http2_ping_ms);
+        return;
+    }
+    pooled->ping_is_out = true;
+    pooled->received_before_ping = pooled->connection->bytes_received;
+    connection_ping(pooled->connection);
+    set_ping(pooled, profile->connect_timeout_ms);
+}
+
+/* ---- making one */
+
 static void connect_one(Upstream *upstream)
 {
     PooledConnection *pooled = mem_new(PooledConnection);
     pooled->upstream = upstream;
-    pooled->deadline = (Deadline)DEADLINE_INIT(on_address_timeout);
+    pooled->deadline = (Deadline)DEADLINE_INIT(on_deadline);
+    pooled->ping = (Deadline)DEADLINE_INIT(on_ping);
     list_append(&upstream->pool, &pooled->link);
     char port[8];
     (void)snprintf(port, sizeof port, "%u", upstream->profile->port);
@@ -340,6 +394,36 @@ void upstream_connect(Upstream *upstream)
         connect_one(upstream);
 }
 
+/* ---- another network */
+
+static void check_connection(PooledConnection *pooled)
+{
+    Connection *connection = pooled->connection;
+    if (!connection || connection->state >= CONNECTION_CLOSING || connection_fd(connection) < 0)
+        return;
+    if (keepalive_address_is_gone(connection_fd(connection))) {
+        connection_close(connection, is_open(pooled) ? CONNECTION_END_PEER : CONNECTION_END_CONNECT,
+                         "this machine no longer has the address that it was made from");
+    } else if (is_open(pooled)) {
+        keepalive_probe(connection_fd(connection));
+        deadline_set(pooled->upstream->deadlines, &pooled->deadline,
+                     clock_now_ns() + KEEPALIVE_PROBE_S * NS_PER_S);
+    }
+}
+
+bool upstream_network_changed(Upstream *upstream)
+{
+    bool was_held_back = deadline_is_set(&upstream->retry), has_any = !list_is_empty(&upstream->pool);
+    if (upstream->is_closing)
+        return false;
+    backoff_reset(&upstream->backoff);
+    deadline_clear(upstream->deadlines, &upstream->retry);
+    list_for_each(link, &upstream->pool) check_connection(container_of(link, PooledConnection, link));
+    if (is_warm(upstream) || !list_is_empty(&upstream->waiters))
+        upstream_connect(upstream);
+    return was_held_back || has_any;
+}
+
 /* ---- choosing */
 
 /* Lower is better. Small calls gather on the first connection without streams, so that they share its writes.
@@ -379,6 +463,9 @@ void pooled_call_begun(PooledConnection *pooled, bool is_bulk)
     pooled->n_calls_ever++;
     pooled->n_bulk += is_bulk;
     pooled->upstream->n_calls++;
+    uint64_t ping_ms = pooled->upstream->profile->http2_ping_ms;
+    if (ping_ms > 0 && !deadline_is_set(&pooled->ping))
+        set_ping(pooled, ping_ms);
 }
 
 void pooled_call_ended(PooledConnection *pooled, bool is_bulk)

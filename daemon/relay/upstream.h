@@ -41,9 +41,12 @@ struct PooledConnection {
     uv_getaddrinfo_t lookup;
     bool lookup_runs;
     struct addrinfo *addresses, *next_address;
-    Deadline deadline; /* of the current address */
-    unsigned n_bulk;   /* calls that stream */
-    unsigned n_calls;  /* all of them */
+    Deadline deadline; /* of the current address; of a probe once it is open */
+    Deadline ping;     /* when the next ping is due, or the answer to the last; set only while calls run */
+    bool ping_is_out;
+    uint64_t received_before_ping;
+    unsigned n_bulk;  /* calls that stream */
+    unsigned n_calls; /* all of them */
     uint64_t n_calls_ever;
     bool is_abandoned; /* the upstream is closing; goes away with its last callback */
 };
@@ -74,6 +77,8 @@ struct Upstream {
     char last_error[384];     /* a sentence; empty: none since the last success */
     bool last_error_is_final; /* waiting cannot mend it: a refused certificate */
     bool is_closing;
+    bool is_local;    /* the local Spark server, one run of it */
+    bool is_given_up; /* a call has waited in vain, and nothing has been reached since */
     uint64_t n_calls;
 };
 
@@ -95,6 +100,12 @@ Upstream *upstream_free(Upstream *upstream);
 /* Somebody wants to know how it stands: whatever is not there yet is got now. */
 void upstream_probe(Upstream *upstream);
 
+/*
+ * The network is another than before, or the machine has slept: nothing is held back any longer, what has no
+ * address any more is given up, and the other connections are probed, each once, however many calls wait for
+ * them. True: there was something to do.
+ */
+bool upstream_network_changed(Upstream *upstream);
 /* Starts making the connections that are wished for, unless a failure holds that back. */
 void upstream_connect(Upstream *upstream);
 /*

@@ -215,8 +215,9 @@ static void hand_out(WarmUser *user, Call *call)
 void warm_sessions_choose(Call *call)
 {
     Relay *relay = call->relay;
-    if (call->upstream->profile->warm_sessions == 0 || !is_new_for_sure(call) ||
-        strlen(call->session->session_id) != SCANNER_ID_LENGTH || call->upstream->is_retired)
+    if (!call->upstream || call->upstream->is_local || call->upstream->profile->warm_sessions == 0 ||
+        !is_new_for_sure(call) || strlen(call->session->session_id) != SCANNER_ID_LENGTH ||
+        call->upstream->is_retired)
         return;
     WarmUser *user = user_of(relay, call->upstream->destination->name, call->session->user_id);
     hand_out(user, call);

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define EVICTION_STEPS 64 /* how far an idle session is looked for when there are too many */
+
 typedef struct SessionKey {
     SessionOwner owner;
     const char *user_id, *session_id;
@@ -69,16 +71,24 @@ Session *registry_find(Registry *registry, SessionOwner owner, const char *user_
     return oldest;
 }
 
-/* The least recently used one that may go; when all are pinned the first of them. */
-static Session *evictable(const Registry *registry, uint64_t now_ns)
+/* The least recently used one that no call uses, of those that were used longest ago and may go; when all are
+ * pinned the first of them. */
+static Session *find_least_useful(const Registry *registry, uint64_t now_ns)
 {
+    Session *in_use = NULL;
+    unsigned steps = 0;
     list_for_each(link, &registry->sessions)
     {
         Session *session = container_of(link, Session, link);
-        if (!session->is_pinned || now_ns - session->used_ns > REGISTRY_PIN_S * NS_PER_S)
+        if (session->is_pinned && now_ns - session->used_ns <= REGISTRY_PIN_S * NS_PER_S)
+            continue;
+        if (session->n_references == 0)
             return session;
+        in_use = in_use ? in_use : session;
+        if (++steps == EVICTION_STEPS)
+            break;
     }
-    return container_of(list_first(&registry->sessions), Session, link);
+    return in_use ? in_use : container_of(list_first(&registry->sessions), Session, link);
 }
 
 bool registry_pin(Registry *registry, Session *session)
@@ -94,8 +104,10 @@ bool registry_pin(Registry *registry, Session *session)
 static Session *add(Registry *registry, const SessionKey *key, uint64_t hash, uint64_t now_ns)
 {
     if (registry->sessions.n_entries >= registry->max_sessions)
-        registry_forget(registry, evictable(registry, now_ns));
+        registry_forget(registry, find_least_useful(registry, now_ns));
     Session *session = mem_new(Session);
+    for (size_t i = 0; i < SESSION_MAX_CLIENTS; i++)
+        list_link_init(&session->clients[i].link);
     session->owner = key->owner;
     strcpy(session->user_id, key->user_id);
     strcpy(session->session_id, key->session_id);
@@ -126,6 +138,69 @@ Session *registry_use(Registry *registry, SessionOwner owner, const char *user_i
     return session;
 }
 
+/* ---- who uses it */
+
+void session_add_client(Session *session, List *of_client, pid_t process)
+{
+    SessionClient *free_place = NULL;
+    for (size_t i = 0; i < SESSION_MAX_CLIENTS; i++) {
+        SessionClient *client = &session->clients[i];
+        if (client->of_client == of_client)
+            return;
+        if (!client->of_client)
+            free_place = client;
+    }
+    bool is_first = session->process == 0 && !session->is_shared && !session_has_clients(session);
+    session->is_shared |= !free_place || (!is_first && session->process != process);
+    if (is_first)
+        session->process = process;
+    if (!free_place)
+        return;
+    free_place->of_client = of_client;
+    free_place->session = session;
+    list_append(of_client, &free_place->link);
+}
+
+void session_client_gone(SessionClient *client)
+{
+    list_remove(client->of_client, &client->link);
+    client->of_client = NULL;
+}
+
+bool session_has_clients(const Session *session)
+{
+    for (size_t i = 0; i < SESSION_MAX_CLIENTS; i++)
+        if (session->clients[i].of_client)
+            return true;
+    return false;
+}
+
+unsigned session_count_running(const Session *session)
+{
+    unsigned n = 0;
+    list_for_each(link, &session->operations) n += container_of(link, Operation, link)->is_running;
+    return n;
+}
+
+SessionState session_state(const Session *session)
+{
+    if (session->orphan)
+        return SESSION_ORPHANED;
+    return session->n_references > 0 || session_count_running(session) > 0 ? SESSION_RUNNING : SESSION_IDLE;
+}
+
+const char *session_state_name(SessionState state)
+{
+    switch (state) {
+    case SESSION_IDLE: return "idle";
+    case SESSION_RUNNING: return "running";
+    case SESSION_ORPHANED: return "orphaned";
+    }
+    return "?";
+}
+
+/* ---- its end */
+
 static void session_free(Session *session)
 {
     session->journal = journal_free(session->journal);
@@ -151,6 +226,11 @@ void registry_forget(Registry *registry, Session *session)
         return;
     while (!list_is_empty(&session->operations))
         registry_forget_operation(registry, container_of(list_first(&session->operations), Operation, link));
+    if (registry->on_session_gone)
+        registry->on_session_gone(session);
+    for (size_t i = 0; i < SESSION_MAX_CLIENTS; i++)
+        if (session->clients[i].of_client)
+            session_client_gone(&session->clients[i]);
     map_remove(&registry->sessions_by_id, &session->node);
     registry->n_pinned -= session->is_pinned;
     list_remove(&registry->sessions, &session->link);
@@ -158,6 +238,41 @@ void registry_forget(Registry *registry, Session *session)
     if (session->n_references == 0)
         session_free(session);
 }
+
+/* A call that runs uses its session now, however long ago it began. */
+static bool is_in_use(Registry *registry, Session *session, uint64_t now_ns)
+{
+    if (session->n_references == 0)
+        return false;
+    session->used_ns = now_ns;
+    list_remove(&registry->sessions, &session->link);
+    list_append(&registry->sessions, &session->link);
+    return true;
+}
+
+uint64_t registry_expire(Registry *registry, uint64_t now_ns, uint64_t limit_ns)
+{
+    size_t n = registry->sessions.n_entries; /* those in use go to the end: each is looked at once */
+    for (ListLink *link = registry->sessions.head.next, *following; n > 0; n--, link = following) {
+        Session *session = container_of(link, Session, link);
+        following = link->next;
+        if (session->kind == SESSION_CLONE)
+            continue;
+        if (session->used_ns + limit_ns > now_ns)
+            return session->used_ns + limit_ns;
+        if (!is_in_use(registry, session, now_ns))
+            registry_forget(registry, session);
+    }
+    list_for_each(link, &registry->sessions)
+    {
+        const Session *session = container_of(link, Session, link);
+        if (session->kind != SESSION_CLONE)
+            return session->used_ns + limit_ns;
+    }
+    return 0;
+}
+
+/* ---- operations */
 
 static bool operation_equal(const MapNode *node, const void *key)
 {
@@ -195,11 +310,26 @@ Operation *registry_use_operation(Registry *registry, Session *session, const ch
     OperationKey key = {session, operation_id};
     operation = mem_new(Operation);
     operation->session = session;
+    list_link_init(&operation->client_link);
     strcpy(operation->operation_id, operation_id);
     list_append(&session->operations, &operation->link);
     list_append(&registry->operations, &operation->age_link);
     map_insert(&registry->operations_by_id, &operation->node, operation_hash(registry, &key));
     return operation;
+}
+
+void operation_serve(Operation *operation, List *of_client)
+{
+    operation_client_gone(operation);
+    operation->of_client = of_client;
+    list_append(of_client, &operation->client_link);
+}
+
+void operation_client_gone(Operation *operation)
+{
+    if (operation->of_client)
+        list_remove(operation->of_client, &operation->client_link);
+    operation->of_client = NULL;
 }
 
 void registry_forget_operation(Registry *registry, Operation *operation)
@@ -208,6 +338,7 @@ void registry_forget_operation(Registry *registry, Operation *operation)
         return;
     if (registry->on_operation_gone)
         registry->on_operation_gone(operation);
+    operation_client_gone(operation);
     map_remove(&registry->operations_by_id, &operation->node);
     list_remove(&operation->session->operations, &operation->link);
     list_remove(&registry->operations, &operation->age_link);

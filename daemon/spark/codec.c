@@ -3,6 +3,10 @@
 #include "proto/envelope.pb-c.h"
 #include "rpc/framing.h"
 
+#define INTERRUPT_ALL       1 /* InterruptType */
+#define INTERRUPT_TAG       2
+#define INTERRUPT_OPERATION 3
+
 static size_t write_framed(const ProtobufCMessage *message, uint8_t *bytes, size_t capacity)
 {
     size_t length = protobuf_c_message_get_packed_size(message);
@@ -50,6 +54,36 @@ size_t codec_write_release_session_response(uint8_t *bytes, size_t capacity, con
     return write_framed(&response.base, bytes, capacity);
 }
 
+static char OWN_CLIENT_TYPE[] = "sparkbouncer";
+
+size_t codec_write_interrupt_request(uint8_t *bytes, size_t capacity, const SessionFields *fields,
+                                     const char *operation_id)
+{
+    Sparkbouncer__Envelope__UserContext user = SPARKBOUNCER__ENVELOPE__USER_CONTEXT__INIT;
+    Sparkbouncer__Envelope__InterruptRequest request = SPARKBOUNCER__ENVELOPE__INTERRUPT_REQUEST__INIT;
+    user.user_id = (char *)fields->user_id;
+    request.user_context = fields->user_id ? &user : NULL;
+    request.session_id = (char *)fields->session_id;
+    request.client_type = OWN_CLIENT_TYPE;
+    request.has_interrupt_type = true;
+    request.interrupt_type = INTERRUPT_OPERATION;
+    request.interrupt_case = SPARKBOUNCER__ENVELOPE__INTERRUPT_REQUEST__INTERRUPT_OPERATION_ID;
+    request.operation_id = (char *)operation_id;
+    return write_framed(&request.base, bytes, capacity);
+}
+
+size_t codec_write_release_session_request(uint8_t *bytes, size_t capacity, const SessionFields *fields)
+{
+    Sparkbouncer__Envelope__UserContext user = SPARKBOUNCER__ENVELOPE__USER_CONTEXT__INIT;
+    Sparkbouncer__Envelope__ReleaseSessionRequest request =
+        SPARKBOUNCER__ENVELOPE__RELEASE_SESSION_REQUEST__INIT;
+    user.user_id = (char *)fields->user_id;
+    request.user_context = fields->user_id ? &user : NULL;
+    request.session_id = (char *)fields->session_id;
+    request.client_type = OWN_CLIENT_TYPE;
+    return write_framed(&request.base, bytes, capacity);
+}
+
 size_t codec_write_plan_tag(uint8_t *bytes, size_t capacity, const char *tag)
 {
     Sparkbouncer__Envelope__ExecutePlanRequest request = SPARKBOUNCER__ENVELOPE__EXECUTE_PLAN_REQUEST__INIT;
@@ -59,9 +93,6 @@ size_t codec_write_plan_tag(uint8_t *bytes, size_t capacity, const char *tag)
     size_t length = protobuf_c_message_get_packed_size(&request.base);
     return length <= capacity ? protobuf_c_message_pack(&request.base, bytes) : 0;
 }
-
-#define INTERRUPT_ALL 1 /* InterruptType */
-#define INTERRUPT_TAG 2
 
 bool codec_narrow_interrupt(const uint8_t *bytes, size_t length, const char *tag, Text *request)
 {

@@ -33,6 +33,19 @@ typedef struct ReattachFields {
 /* Writes a gRPC-framed ReattachExecuteRequest. Returns its length, or 0 when it would not fit. */
 size_t codec_write_reattach_request(uint8_t *bytes, size_t capacity, const ReattachFields *fields);
 
+/* Whose session a request of our own is about; strings are borrowed, a NULL user is left out. */
+typedef struct SessionFields {
+    const char *session_id, *user_id;
+} SessionFields;
+
+#define CODEC_SESSION_REQUEST_SIZE 512 /* enough for both of these, as ids and names are bounded */
+
+/* Writes a gRPC-framed InterruptRequest for one operation. Returns its length, or 0 when it would not fit. */
+size_t codec_write_interrupt_request(uint8_t *bytes, size_t capacity, const SessionFields *fields,
+                                     const char *operation_id);
+/* Writes a gRPC-framed ReleaseSessionRequest. Returns its length, or 0 when it would not fit. */
+size_t codec_write_release_session_request(uint8_t *bytes, size_t capacity, const SessionFields *fields);
+
 /* Writes a gRPC-framed ReleaseSessionResponse; `server_side_session_id` may be NULL. Returns its length, or 0
  * when it would not fit. */
 size_t codec_write_release_session_response(uint8_t *bytes, size_t capacity, const char *session_id,

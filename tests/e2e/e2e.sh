@@ -86,9 +86,17 @@ write_config "$SCRATCH/daemon" < <(
     say "[profile second]"
     say "upstream = ${SECOND_DIRECT%%/;*}"
     say "token = $SECOND_TOKEN"
+    say
+    say "[profile here]"
+    say "upstream = local"
+    say
+    say "[profile gone]"
+    say "upstream = sc://127.0.0.1:1"
+    say "fallback = local"
+    say "connect_timeout = 1s"
 )
 [[ $(uname) != Linux ]] || sed -i "s/^listen = .*/&, abstract:$ABSTRACT/" "$CONFIG"
-start_daemon daemon "$DAEMON" "$CONFIG" || exit 1
+PYSPARK_PYTHON=$PYTHON JAVA_HOME=$(find_java 17) start_daemon daemon "$DAEMON" "$CONFIG" || exit 1
 PROXIED="$DAEMON_URL/;x-profile=dev"
 export MATRIX_DIRECT=$DIRECT MATRIX_SECOND_DIRECT=$SECOND_DIRECT MATRIX_PROXIED=$PROXIED
 export MATRIX_SECOND_PROXIED="$DAEMON_URL/;x-profile=second"
@@ -121,6 +129,21 @@ if wanted helper; then
         ok "exec_and_helper"
     else
         failed "exec_and_helper: $(tail -n 1 "$SCRATCH/helper.out")"
+    fi
+fi
+if wanted local; then
+    step "a local Spark server, found by its Python, for a profile without another and for one that is not there"
+    for name in here gone; do
+        if timeout 240 "$PYTHON" "$E2E/local_session.py" "$DAEMON_URL/;x-profile=$name" >"$SCRATCH/local.out" 2>&1; then
+            ok "local_$name"
+        else
+            failed "local_$name: $(tail -n 1 "$SCRATCH/local.out"); $(grep 'ocal Spark' "$SCRATCH/daemon.err" | tail -n 1)"
+        fi
+    done
+    if [[ $(grep -c 'starting a local Spark server' "$SCRATCH/daemon.err") -eq 1 ]]; then
+        ok "local_is_shared"
+    else
+        failed "local_is_shared: $(grep 'ocal Spark' "$SCRATCH/daemon.err" | tail -n 1)"
     fi
 fi
 if wanted clients; then

@@ -93,7 +93,8 @@ def own_calls(scene):
     server.wait_event("end", lambda e: e["method"] == SPARK + "ReleaseExecute")
     client.call(SPARK + "ReleaseExecute", head(3) + field(3, operation) + field(5, b""), metadata=ETL)
     wait_release_all(server, operation)
-    expect_equal(releases_at(server, operation), [ids[-1], None], "releases at the server")
+    arrived = releases_at(server, operation)
+    expect(len(arrived) > 1 and arrived[-1] is None and set(arrived[:-1]) <= set(ids), f"releases at the server: {arrived}")
     expect_equal({text(bytes.fromhex(e["first"]), 1) for e in server.events("end") if e["method"] == SPARK + "ReleaseExecute"},
                  {shared_id()}, "their session")
 

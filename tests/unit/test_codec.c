@@ -106,6 +106,33 @@ START_TEST(a_reattach_from_the_beginning_names_no_response)
 }
 END_TEST
 
+START_TEST(requests_of_our_own_decode_back)
+{
+    uint8_t bytes[CODEC_SESSION_REQUEST_SIZE];
+    SessionFields fields = {.session_id = SESSION, .user_id = "someone"};
+    size_t length = codec_write_interrupt_request(bytes, sizeof bytes, &fields, OPERATION);
+    Sparkbouncer__Envelope__InterruptRequest *interrupt = sparkbouncer__envelope__interrupt_request__unpack(
+        NULL, length - FRAMING_PREFIX_SIZE, bytes + FRAMING_PREFIX_SIZE);
+    ck_assert_ptr_nonnull(interrupt);
+    ck_assert_str_eq(interrupt->session_id, SESSION);
+    ck_assert_str_eq(interrupt->user_context->user_id, "someone");
+    ck_assert_int_eq(interrupt->interrupt_type, 3); /* INTERRUPT_TYPE_OPERATION_ID */
+    ck_assert_str_eq(interrupt->operation_id, OPERATION);
+    sparkbouncer__envelope__interrupt_request__free_unpacked(interrupt, NULL);
+    fields.user_id = NULL;
+    length = codec_write_release_session_request(bytes, sizeof bytes, &fields);
+    Sparkbouncer__Envelope__ReleaseSessionRequest *release =
+        sparkbouncer__envelope__release_session_request__unpack(NULL, length - FRAMING_PREFIX_SIZE,
+                                                                bytes + FRAMING_PREFIX_SIZE);
+    ck_assert_ptr_nonnull(release);
+    ck_assert_str_eq(release->session_id, SESSION);
+    ck_assert_ptr_null(release->user_context);
+    sparkbouncer__envelope__release_session_request__free_unpacked(release, NULL);
+    ck_assert_uint_eq(codec_write_interrupt_request(bytes, 40, &fields, OPERATION), 0);
+    ck_assert_uint_eq(codec_write_release_session_request(bytes, 40, &fields), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("codec");
@@ -114,6 +141,7 @@ int main(void)
     tcase_add_test(tests, absent_values_are_left_out);
     tcase_add_test(tests, too_small_a_buffer_is_refused);
     tcase_add_test(tests, reattach_request_decodes_back);
+    tcase_add_test(tests, requests_of_our_own_decode_back);
     tcase_add_test(tests, a_reattach_from_the_beginning_names_no_response);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -1,6 +1,7 @@
 /* Registry: who finds which session, what goes when it is full, and who hears of it. */
 
 #include <check.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,14 +160,18 @@ START_TEST(a_reference_keeps_a_forgotten_session)
 }
 END_TEST
 
-START_TEST(a_session_in_use_goes_all_the_same_when_it_is_full)
+START_TEST(those_in_use_go_last_when_it_is_full)
 {
-    Session *session = session_ref(use("a"));
+    Session *a = session_ref(use("a"));
     use("b"), use("c"), use("d");
+    ck_assert_ptr_eq(find("a"), a);
+    ck_assert_ptr_null(find("b"));
+    Session *c = session_ref(find("c")), *d = session_ref(find("d"));
+    use("e"); /* all are in use: the oldest goes all the same */
     ck_assert_ptr_null(find("a"));
-    ck_assert(session->is_forgotten);
+    ck_assert(a->is_forgotten);
     ck_assert_uint_eq(registry.sessions.n_entries, 3);
-    session_unref(session);
+    session_unref(a), session_unref(c), session_unref(d);
     registry_forget(&registry, NULL);
     ck_assert_ptr_null(session_unref(NULL));
 }
@@ -287,6 +292,152 @@ START_TEST(nobody_need_listen)
 }
 END_TEST
 
+/* ---- connections that use a session */
+
+START_TEST(connections_come_and_go)
+{
+    List a, b;
+    list_init(&a);
+    list_init(&b);
+    Session *session = use("s");
+    ck_assert(!session_has_clients(session));
+    session_add_client(session, &a, 7);
+    session_add_client(session, &a, 7);
+    session_add_client(session, &b, 7);
+    ck_assert_uint_eq(a.n_entries, 1);
+    session_client_gone(container_of(list_first(&a), SessionClient, link));
+    ck_assert(list_is_empty(&a));
+    ck_assert(session_has_clients(session));
+    ck_assert(!session->is_shared); /* a process may have several connections */
+    registry_forget(&registry, session);
+    ck_assert(list_is_empty(&b));
+}
+END_TEST
+
+START_TEST(a_second_process_shares_it_for_good)
+{
+    List a, b;
+    list_init(&a);
+    list_init(&b);
+    Session *session = use("s");
+    session_add_client(session, &a, 7);
+    session_client_gone(container_of(list_first(&a), SessionClient, link));
+    session_add_client(session, &b, 8);
+    ck_assert(session->is_shared);
+    session_client_gone(container_of(list_first(&b), SessionClient, link));
+    ck_assert(session->is_shared);
+    ck_assert(!session_has_clients(session));
+}
+END_TEST
+
+START_TEST(more_connections_than_are_known_share_it)
+{
+    List lists[SESSION_MAX_CLIENTS + 1];
+    Session *session = use("s");
+    for (size_t i = 0; i <= SESSION_MAX_CLIENTS; i++) {
+        list_init(&lists[i]);
+        ck_assert(!session->is_shared);
+        session_add_client(session, &lists[i], 7);
+    }
+    ck_assert(session->is_shared);
+    ck_assert(list_is_empty(&lists[SESSION_MAX_CLIENTS]));
+    registry_forget(&registry, session);
+}
+END_TEST
+
+START_TEST(an_operation_belongs_to_the_latest_connection)
+{
+    List a, b;
+    list_init(&a);
+    list_init(&b);
+    Operation *operation = add_operation(use("s"), "o", 1);
+    operation_serve(operation, &a);
+    operation_serve(operation, &b);
+    ck_assert(list_is_empty(&a));
+    ck_assert_ptr_eq(container_of(list_first(&b), Operation, client_link), operation);
+    operation_client_gone(operation);
+    operation_client_gone(operation);
+    ck_assert(list_is_empty(&b));
+    ck_assert_ptr_null(operation->of_client);
+    operation_serve(operation, &a);
+    registry_forget_operation(&registry, operation);
+    ck_assert(list_is_empty(&a));
+}
+END_TEST
+
+/* ---- time */
+
+START_TEST(what_nobody_uses_expires)
+{
+    registry_use(&registry, 1, "user", "a", &here, 100);
+    registry_use(&registry, 1, "user", "b", &here, 150);
+    ck_assert_uint_eq(registry_expire(&registry, 150, 100), 200);
+    ck_assert_uint_eq(registry.sessions.n_entries, 2);
+    ck_assert_uint_eq(registry_expire(&registry, 200, 100), 250);
+    ck_assert_uint_eq(registry.sessions.n_entries, 1);
+    registry_use(&registry, 1, "user", "b", &here, 240);
+    ck_assert_uint_eq(registry_expire(&registry, 250, 100), 340);
+    ck_assert_uint_eq(registry_expire(&registry, 340, 100), 0); /* nothing is left: not to be called again */
+    ck_assert_uint_eq(registry.sessions.n_entries, 0);
+}
+END_TEST
+
+START_TEST(a_session_in_use_does_not_expire)
+{
+    Session *a = session_ref(registry_use(&registry, 1, "user", "a", &here, 100));
+    Session *b = session_ref(registry_use(&registry, 1, "user", "b", &here, 110));
+    registry_use(&registry, 1, "user", "c", &here, 120);
+    ck_assert_uint_eq(registry_expire(&registry, 1000, 100), 1100);
+    ck_assert_uint_eq(registry.sessions.n_entries, 2);
+    session_unref(a);
+    ck_assert_uint_eq(registry_expire(&registry, 1100, 100), 1200); /* counted from its last use */
+    session_unref(b);
+    ck_assert_uint_eq(registry.sessions.n_entries, 1);
+}
+END_TEST
+
+START_TEST(a_clone_of_a_named_session_stays)
+{
+    registry_use(&registry, 1, "user", "a", &here, 100)->kind = SESSION_CLONE;
+    registry_use(&registry, 1, "user", "b", &here, 100);
+    ck_assert_uint_eq(registry_expire(&registry, 1000, 100), 0);
+    ck_assert_uint_eq(registry.sessions.n_entries, 1);
+    ck_assert_ptr_nonnull(registry_find(&registry, 1, "user", "a"));
+}
+END_TEST
+
+/* ---- memory */
+
+static size_t bytes_in_use(void)
+{
+    return mallinfo2().uordblks;
+}
+
+/* With its share of the table and what the allocator adds. */
+START_TEST(memory_of_a_session_and_of_an_operation)
+{
+    enum { N = 10000, SESSION_LIMIT = 1024, OPERATION_LIMIT = 1024 };
+    static char id[SESSION_ID_SIZE];
+#ifdef __SANITIZE_ADDRESS__
+    return; /* its allocator does not count this way */
+#endif
+    registry_deinit(&registry);
+    registry_init(&registry, N);
+    size_t before = bytes_in_use();
+    for (int i = 0; i < N; i++) {
+        (void)snprintf(id, sizeof id, "00000000-0000-4000-8000-%012d", i);
+        use(id);
+    }
+    size_t with_sessions = bytes_in_use();
+    ck_assert_uint_le((with_sessions - before) / N, SESSION_LIMIT);
+    for (int i = 0; i < N; i++) {
+        (void)snprintf(id, sizeof id, "00000000-0000-4000-8000-%012d", i);
+        add_operation(find(id), id, 0);
+    }
+    ck_assert_uint_le((bytes_in_use() - with_sessions) / N, OPERATION_LIMIT); /* the rest is release.c's */
+}
+END_TEST
+
 /* ---- random uses against a list in order of use */
 
 #define MODEL_SESSIONS 20
@@ -332,7 +483,7 @@ int main(void)
     tcase_add_test(tests, what_is_pinned_stays_while_there_are_others);
     tcase_add_test(tests, the_least_recently_used_goes_when_it_is_full);
     tcase_add_test(tests, a_reference_keeps_a_forgotten_session);
-    tcase_add_test(tests, a_session_in_use_goes_all_the_same_when_it_is_full);
+    tcase_add_test(tests, those_in_use_go_last_when_it_is_full);
     tcase_add_test(tests, the_last_reference_does_not_end_a_known_session);
     tcase_add_test(tests, ids_too_long_are_not_kept);
     tcase_add_test(tests, operations_belong_to_their_session);
@@ -340,6 +491,14 @@ int main(void)
     tcase_add_test(tests, the_oldest_of_all_goes_when_all_sessions_have_too_many);
     tcase_add_test(tests, each_operation_is_gone_once);
     tcase_add_test(tests, nobody_need_listen);
+    tcase_add_test(tests, connections_come_and_go);
+    tcase_add_test(tests, a_second_process_shares_it_for_good);
+    tcase_add_test(tests, more_connections_than_are_known_share_it);
+    tcase_add_test(tests, an_operation_belongs_to_the_latest_connection);
+    tcase_add_test(tests, what_nobody_uses_expires);
+    tcase_add_test(tests, a_session_in_use_does_not_expire);
+    tcase_add_test(tests, a_clone_of_a_named_session_stays);
+    tcase_add_test(tests, memory_of_a_session_and_of_an_operation);
     tcase_add_test(tests, random_uses_keep_the_latest);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -102,6 +102,24 @@ START_TEST(starting_clusters_is_opt_in)
 }
 END_TEST
 
+START_TEST(what_is_found_out_about_dead_peers)
+{
+    Input input = {
+        .config = "[sparkbouncer]\norphan_grace = no\nsession_idle_timeout = 2h\n"
+                  "[profile a]\nhost = https://a\ntoken = t\n"
+                  "[profile b]\nhost = https://b\ntoken = t\nkeepalive = no\nhttp2_ping = 5m\n"
+                  "[profile c]\nhost = https://c\ntoken = t\nhttp2_ping = 30s\nhttp2_ping_force = yes\n"};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    ck_assert_uint_eq(settings->orphan_grace_ms, 0);
+    ck_assert_uint_eq(settings->session_idle_timeout_ms, 2 * 3600 * 1000);
+    ck_assert_uint_eq(settings_find_profile(settings, "a")->keepalive_ms, 60 * 1000);
+    ck_assert_uint_eq(settings_find_profile(settings, "a")->http2_ping_ms, 0);
+    ck_assert_uint_eq(settings_find_profile(settings, "b")->keepalive_ms, 0);
+    ck_assert_uint_eq(settings_find_profile(settings, "b")->http2_ping_ms, 5 * 60 * 1000);
+    ck_assert_uint_eq(settings_find_profile(settings, "c")->http2_ping_ms, 30 * 1000);
+}
+END_TEST
+
 START_TEST(same_host_keeps_token)
 {
     Input input = {.config = "[profile dev]\nhost = https://h.example:443\n",
@@ -155,6 +173,52 @@ START_TEST(upstreams)
                 p->auth.token ? secret_reveal(p->auth.token) : "-", p->cluster_id ? p->cluster_id : "-");
     ck_assert_str_eq(text_string(&described), UPSTREAMS[_i].described);
     ck_assert_str_eq(settings->default_profile, "p");
+}
+END_TEST
+
+START_TEST(local_upstream)
+{
+    Input input = {.config =
+                       "[sparkbouncer]\nlocal_spark = run --port {port}\n[profile p]\nupstream = local\n"
+                       "[profile q]\nupstream = sc://h\nfallback = local\n",
+                   .databricks = "[p]\nhost = https://p\ntoken = unused\n",
+                   .flags = {{"profile", "p"}}};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    const ProfileSettings *p = settings_find_profile(settings, "p"),
+                          *q = settings_find_profile(settings, "q");
+    ck_assert(p->is_local && !p->problem && !p->use_tls && p->auth.n_chain == 0);
+    ck_assert_int_eq(p->fallback, FALLBACK_NO);
+    ck_assert(!q->is_local);
+    ck_assert_int_eq(q->fallback, FALLBACK_LOCAL);
+    ck_assert_str_eq(settings->local_spark, "run --port {port}");
+    ck_assert_uint_eq(settings->local_idle_timeout_ms, 600000);
+    _cleanup_(mem_freep) char *text = settings_describe(settings, false);
+    ck_assert_ptr_nonnull(strstr(text, "upstream = local  "));
+    ck_assert_ptr_null(strstr(text, "--port")); /* a command may have a secret in it */
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_a_warning_with_a_fallback)
+{
+    Input input = {.config = "[profile p]\nfallback = local\n", .flags = {{"profile", "p"}}};
+    _cleanup_(settings_freep) Settings *settings = load_good(
+        &input,
+        "warning: profile p: there is no host; put host = https://... into [p] of @/.databrickscfg or "
+        "[profile p] of config.ini (fallback = local: new sessions get a local Spark server)");
+    ck_assert_ptr_nonnull(settings->profiles[0].problem);
+    ck_assert_int_eq(settings->profiles[0].fallback, FALLBACK_LOCAL);
+}
+END_TEST
+
+START_TEST(profile_of_a_local_server)
+{
+    _cleanup_(settings_freep) Settings *settings = settings_new_local("a label", 4711, "sesame");
+    const ProfileSettings *p = &settings->profiles[0];
+    ck_assert_str_eq(p->name, "a label");
+    ck_assert_str_eq(p->host, "127.0.0.1");
+    ck_assert_uint_eq(p->port, 4711);
+    ck_assert(!p->use_tls && !p->is_local && p->fallback == FALLBACK_NO);
+    ck_assert_str_eq(secret_reveal(p->auth.token), "sesame");
 }
 END_TEST
 
@@ -393,8 +457,12 @@ int main(void)
     tcase_add_test(tests, remote_when_allowed);
     tcase_add_test(tests, merged_profile);
     tcase_add_test(tests, starting_clusters_is_opt_in);
+    tcase_add_test(tests, what_is_found_out_about_dead_peers);
     tcase_add_test(tests, same_host_keeps_token);
     tcase_add_test(tests, moved_host_with_token);
+    tcase_add_test(tests, local_upstream);
+    tcase_add_test(tests, what_is_wrong_is_a_warning_with_a_fallback);
+    tcase_add_test(tests, profile_of_a_local_server);
     tcase_add_loop_test(tests, upstreams, 0, LENGTH(UPSTREAMS));
     tcase_add_loop_test(tests, choices, 0, LENGTH(CHOICES));
     tcase_add_loop_test(tests, environments, 0, LENGTH(ENVIRONMENTS));

@@ -202,11 +202,28 @@ START_TEST(short_values)
 }
 END_TEST
 
+START_TEST(local_spark)
+{
+    _cleanup_(mem_freep) char *ready = render(
+        "{\"local_spark\":{\"state\":\"ready\",\"port\":4711,\"pid\":42,\"sessions\":2,\"waiting_calls\":0,"
+        "\"problem\":null},\"sessions_total\":1,\"sessions\":[{\"session_id\":\"s\",\"profile\":\"p\","
+        "\"is_local\":true}]}");
+    ck_assert_ptr_nonnull(strstr(ready, "\nlocal Spark ready at 127.0.0.1:4711 (pid 42), 2 sessions\n"));
+    ck_assert_ptr_nonnull(strstr(ready, "p local"));
+    _cleanup_(mem_freep) char *failed = render("{\"local_spark\":{\"state\":\"failed\",\"port\":null,\"pid\":"
+                                               "null,\"waiting_calls\":3,\"problem\":\"no Java\"}}");
+    ck_assert_ptr_nonnull(strstr(failed, "\nlocal Spark failed, 0 sessions, 3 calls wait\n  no Java\n"));
+    _cleanup_(mem_freep) char *none = render("{\"local_spark\":{\"state\":\"none\"}}");
+    ck_assert_ptr_null(strstr(none, "local Spark"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("status_table");
     TCase *tests = tcase_create("status_table");
     tcase_add_test(tests, idle);
+    tcase_add_test(tests, local_spark);
     tcase_add_test(tests, credentials);
     tcase_add_test(tests, empty_document);
     tcase_add_test(tests, wrong_types);

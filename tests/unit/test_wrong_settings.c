@@ -60,6 +60,8 @@ static const struct {
     {{.flags = {{"log_level", "loud"}}}, "--log-level loud: write error, warning, info or debug"},
     {{DAEMON("databricks_config_file = @/nowhere")},
      INI ":2: databricks_config_file = @/nowhere: there is no such file"},
+    {{DAEMON("local_spark = run --port 15002")},
+     INI ":2: local_spark: write {port} where the command takes the port to listen on"},
     /* listening */
     {{DAEMON("listen = 0.0.0.0:15002")},
      INI ":2: listen = 0.0.0.0:15002: 0.0.0.0 is not a loopback address, and whoever reaches it uses your "
@@ -90,6 +92,9 @@ static const struct {
      "config.ini"},
     {{.config = "[profile p]\nhost = http://h\ntoken = t\n"},
      INI ":2: host: http:// would send the token unencrypted; write https://"},
+    {{.config = "[profile p]\nupstream = local\ntoken = b\n"},
+     INI ":3: token has no use with upstream = local (" INI ":2); remove one"},
+    {{PROFILE("fallback = yes")}, INI ":3: fallback = yes: write no or local"},
     {{PROFILE("host = https://h")}, INI ":3: host and upstream (" INI ":2) exclude each other; remove one"},
     {{.config = "[profile p]\nupstream = spark:15002\n"}, INI ":2: upstream: write sc://host:port"},
     {{.config = "[profile p]\nupstream = sc://h/;tokn=secret\n"},
@@ -112,6 +117,13 @@ static const struct {
     {{PROFILE("connections = 65")}, INI ":3: connections = 65: must be between 1 and 64"},
     {{PROFILE("connections = 8\nmax_connections = 4")},
      INI ":4: max_connections = 4: must not be below connections = 8"},
+    {{PROFILE("http2_ping = 1m")},
+     INI ":3: http2_ping = 1m: Spark servers close connections that ping more often than every 5m; write 5m "
+         "or more, or http2_ping_force = yes if yours does not"},
+    {{PROFILE("keepalive = off")},
+     INI ":3: keepalive = off: write a duration such as 20s, 500ms or 4m30s, or no"},
+    {{PROFILE("keepalive = 10ms")}, INI ":3: keepalive = 10ms: must be between 1s and 1h"},
+    {{DAEMON("orphan_grace = 1ms")}, INI ":2: orphan_grace = 1ms: must be between 100ms and 24h"},
     {{PROFILE("connect_timeout = 1ms")}, INI ":3: connect_timeout = 1ms: must be between 100ms and 10m"},
     {{PROFILE("ca_file = @/no.pem")},
      INI ":3: ca_file = @/no.pem: cannot be read: No such file or directory"},

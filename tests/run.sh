@@ -3,8 +3,8 @@
 #
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
-#   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e faults (can be given more
-#                               than once)
+#   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e faults revive (can be given
+#                               more than once)
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
 set -euo pipefail
@@ -12,7 +12,7 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring sdk workspace scenario h2spec e2e faults)
+PARTS=(build lint unit ring sdk workspace scenario h2spec e2e faults revive)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -178,6 +178,9 @@ if wanted e2e; then
 fi
 if wanted faults; then
     run_part faults 600 tests/e2e/faults.sh --daemon "$RELEASE" --programs "$PROGRAMS"
+fi
+if wanted revive; then
+    run_part revive 600 tests/e2e/revive.sh --daemon "$RELEASE"
 fi
 
 say

@@ -18,6 +18,26 @@ static const char *const KINDS[] = {[SESSION_NEW] = "own",
                                     [SESSION_WARM] = "warm",
                                     [SESSION_CLONE] = "clone"};
 
+/* What is kept to make it again, and what came of that. */
+static void add_journal(json_t *entry, const Journal *journal)
+{
+    if (!journal)
+        return;
+    json_t *revive = json_object(), *losses = json_array();
+    status_add_count(revive, "requests_kept", journal->entries.n_entries);
+    status_add_count(revive, "bytes_kept", journal->n_bytes);
+    status_add_text(revive, "impossible_since", journal->gap[0] ? journal->gap : NULL);
+    status_add_count(revive, "times", journal->n_revivals);
+    status_add_count(revive, "restored", journal->n_restored);
+    list_for_each(link, &journal->losses)
+    {
+        json_t *loss = json_string(container_of(link, const JournalEntry, link)->change.what);
+        (void)json_array_append_new(losses, loss ? loss : json_string("?")); /* no UTF-8 */
+    }
+    (void)json_object_set_new(revive, "not_restored", losses);
+    (void)json_object_set_new(entry, "revive", revive);
+}
+
 static json_t *entry_new(json_t *entries, const char *name, const char *kind, const char *id)
 {
     json_t *entry = json_object();
@@ -72,6 +92,7 @@ static void add_client(json_t *entries, const json_t *by_id, const Session *sess
         entry = entry_new(entries, session->name[0] ? session->name : NULL, KINDS[session->kind], id);
         status_add_text(entry, "user_id", session->user_id);
         status_add_text(entry, "profile", status_profile_label(session->target));
+        add_journal(entry, session->journal);
     }
     add_to(entry, "clients", 1);
     add_to(entry, "operations", session->operations.n_entries);

@@ -52,7 +52,8 @@ bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
     return is_same_text(a->name, b->name) && is_same_text(a->problem, b->problem) &&
            is_same_destination(a, b) && is_same_cluster(a, b) && is_same_pool(a, b) &&
            is_same_text(a->session, b->session) && a->warm_sessions == b->warm_sessions &&
-           is_same_text(a->warm_template, b->warm_template) && auth_settings_equal(&a->auth, &b->auth);
+           is_same_text(a->warm_template, b->warm_template) && a->revive == b->revive &&
+           a->revive_limit == b->revive_limit && auth_settings_equal(&a->auth, &b->auth);
 }
 
 Settings *settings_ref(Settings *settings)

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "relay/call.h"
 #include "relay/mapped_call.h"
+#include "relay/revival.h"
 #include "spark/codec.h"
 
 #define UNREAD_WINDOWS 4   /* of results that a client may leave unread before it is waited for */
@@ -44,6 +45,7 @@ static void waited_long_enough(Call *call)
     case WAIT_BACKOFF: call_try_again(call, call->reattaches, 0); break;
     case WAIT_CREDENTIAL: call_fail_without_credential(call); break;
     case WAIT_CONNECTION:
+    case WAIT_REVIVAL: /* it has limits of its own */
     case WAIT_LOCAL:
     case WAIT_CLUSTER: fail_unreachable(call); break;
     }
@@ -129,7 +131,10 @@ static void write_reattach(Call *call)
         .operation_id = envelope_text(envelope, ENVELOPE_OPERATION_ID),
         .client_type = envelope_text(envelope, ENVELOPE_CLIENT_TYPE),
         .last_response_id = call->resume.last_response_id[0] ? call->resume.last_response_id : NULL,
-        .client_observed_server_side_session_id = envelope_text(envelope, ENVELOPE_SERVER_SIDE_SESSION_ID),
+        .client_observed_server_side_session_id =
+            call->mapped && call->mapped->server_session_id[0]
+                ? call->mapped->server_session_id
+                : envelope_text(envelope, ENVELOPE_SERVER_SIDE_SESSION_ID),
     };
     stream_clear(&call->to_upstream);
     size_t length = codec_write_reattach_request(bytes, sizeof bytes, &fields);
@@ -287,6 +292,7 @@ void call_stop_waiting(Call *call)
     case WAIT_CREDENTIAL: refresher_stop_waiting(call->upstream->refresher, &call->credential_waiter); break;
     case WAIT_LOCAL: fallback_stop_waiting(call); break;
     case WAIT_CLUSTER: cluster_stop_waiting(call->upstream->cluster, &call->cluster_waiter); break;
+    case WAIT_REVIVAL: revival_let_go(call); break;
     case WAIT_BACKOFF: break;
     }
 }

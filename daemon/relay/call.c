@@ -10,6 +10,7 @@
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
 #include "relay/release.h"
+#include "relay/revival.h"
 
 #define MAX_SPARE_CALLS     64
 #define OWN_CALL_TIMEOUT_MS 15000 /* others may wait for a call of our own */
@@ -75,6 +76,8 @@ static void on_client_end(Stream *stream)
     if (!call->reattaches)
         stream_queue_end(&call->to_upstream, NULL);
     request_ended(call);
+    if (call->request_is_kept)
+        revival_note_request(call, true);
 }
 
 static void on_client_closed(Stream *stream, uint32_t error_code)
@@ -282,6 +285,7 @@ void call_finish(Call *call)
     call_log(call);
     own_call_ended(call);
     release_call_ended(call);
+    revival_call_ended(call);
     if (call->operation) {
         call->operation->streaming = NULL;
         call->operation->is_running &= call->resume.state != RESUME_COMPLETE;

@@ -51,6 +51,7 @@ typedef enum CallWait {
     WAIT_CONNECTION, /* to the upstream */
     WAIT_CREDENTIAL, /* of the profile */
     WAIT_CLUSTER,    /* what the workspace says of it, or until it runs */
+    WAIT_REVIVAL,    /* of its session */
     WAIT_LOCAL,      /* Spark server to be ready */
     WAIT_BACKOFF,    /* until it is time for another attempt */
 } CallWait;
@@ -74,6 +75,7 @@ struct Call {
     struct Release *release; /* what it waits for, or was made by; NULL: none */
     MappedCall *mapped;      /* when the session has another id at the server; NULL: it has not */
     struct OwnCall *own;     /* when the daemon made it and waits for its end; else NULL */
+    JournalEntry *journaled; /* what it does to its session, for the journal if it succeeds; NULL: nothing */
     Operation *operation;    /* whose results it brings, the newest call to do so; NULL: none */
     MessageWatch request, response;
 

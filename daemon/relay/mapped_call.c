@@ -7,12 +7,33 @@
 #define MAX_MOVES                                                                                            \
     64 /* ids tried for one call: a name that expires after an hour's rest has as many in days */
 
+static void init_request_patch(Call *call)
+{
+    MappedCall *mapped = call->mapped;
+    session_patch_init(&mapped->request, call->method->request, mapped->session_id);
+    if (mapped->server_session_id[0])
+        session_patch_add(&mapped->request, ENVELOPE_SERVER_SIDE_SESSION_ID, mapped->server_session_id);
+}
+
 static void attach(Call *call)
 {
+    const Session *session = call->session;
     MappedCall *mapped = call->mapped = mem_new(MappedCall);
-    strcpy(mapped->session_id, call->session->upstream_id);
-    session_patch_init(&mapped->request, call->method->request, mapped->session_id);
-    session_patch_init(&mapped->response, call->method->response, call->session->session_id);
+    strcpy(mapped->session_id, session->upstream_id);
+    if (session->kind != SESSION_NAMED) /* it may have been another before it was called by a name */
+        strcpy(mapped->server_session_id, session->upstream_server_id);
+    init_request_patch(call);
+    session_patch_init(&mapped->response, call->method->response, session->session_id);
+    if (mapped->server_session_id[0])
+        session_patch_add(&mapped->response, ENVELOPE_SERVER_SIDE_SESSION_ID,
+                          session->server_side_session_id);
+}
+
+void mapped_call_move(Call *call)
+{
+    free(call->mapped);
+    attach(call);
+    call->mapped->is_moved = true;
 }
 
 static void patch_held(Call *call)
@@ -59,7 +80,7 @@ void mapped_call_again(Call *call)
     if (!mapped->is_moved || call->reattaches)
         return;
     mapped->is_moved = false;
-    session_patch_init(&mapped->request, call->method->request, mapped->session_id);
+    init_request_patch(call);
     patch_held(call);
 }
 

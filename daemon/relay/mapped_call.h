@@ -12,8 +12,9 @@
 #include "spark/session_patch.h"
 
 struct MappedCall {
-    char session_id[UUID_TEXT_SIZE]; /* at the server */
-    bool is_moved;                   /* the request is yet to be written over with that id */
+    char session_id[UUID_TEXT_SIZE];        /* at the server */
+    char server_session_id[UUID_TEXT_SIZE]; /* the server's own; empty: the one that the client has seen */
+    bool is_moved;                          /* the request is yet to be written over with that id */
     SessionPatch request, response;
 };
 
@@ -21,6 +22,9 @@ struct MappedCall {
  * first one of the client's session; patches what is held of the request when that has another id. True: the
  * call has been answered here. */
 bool mapped_call_begin(Call *call);
+/* The client's session has another one at the server than when the call began: its next attempt goes there.
+ */
+void mapped_call_move(Call *call);
 /* Another attempt, whose request is ready to be sent, begins. */
 void mapped_call_again(Call *call);
 /* The server has answered with `message` (as in grpc-message; may be NULL). True: that is because the session

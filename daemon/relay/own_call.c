@@ -32,7 +32,7 @@ bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *ses
         return true;
     }
     call->own = own;
-    own->problem[0] = '\0';
+    own->problem[0] = own->server_side_session_id[0] = '\0';
     bool has_ended = false;
     own->has_ended = &has_ended;
     call_dispatch(call);
@@ -50,6 +50,16 @@ void own_call_ended(Call *call)
         *own->has_ended = true;
     else if (own)
         own->on_ended(own, call->status);
+}
+
+void own_call_heard(Call *call, const uint8_t *bytes, size_t length)
+{
+    if (!call->own || call->response.is_done || !call->method ||
+        !message_watch_feed(&call->response, call->method->response, bytes, length))
+        return;
+    const char *id = envelope_text(&call->response.envelope, ENVELOPE_SERVER_SIDE_SESSION_ID);
+    if (id && strlen(id) < sizeof call->own->server_side_session_id)
+        strcpy(call->own->server_side_session_id, id);
 }
 
 void own_call_note(Call *call, const char *problem)

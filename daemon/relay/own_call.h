@@ -15,8 +15,9 @@ typedef struct OwnCall OwnCall;
 struct OwnCall {
     void (*on_ended)(OwnCall *own, uint32_t status); /* may free it */
     char session_id[UUID_TEXT_SIZE];                 /* in its message */
-    char problem[OWN_CALL_PROBLEM_SIZE]; /* the server's words or ours; empty: it has ended well */
-    bool *has_ended;                     /* while it begins, so that nobody is told of the end from within */
+    char problem[OWN_CALL_PROBLEM_SIZE];          /* the server's words or ours; empty: it has ended well */
+    char server_side_session_id[SESSION_ID_SIZE]; /* as the answer has it; empty: it has none */
+    bool *has_ended; /* while it begins, so that nobody is told of the end from within */
 };
 
 /*
@@ -28,5 +29,7 @@ bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *ses
                     const uint8_t *bytes, size_t length);
 /* For call.c: the call has been accounted for. */
 void own_call_ended(Call *call);
+/* For response.c: some of the answer to a call of our own. */
+void own_call_heard(Call *call, const uint8_t *bytes, size_t length);
 /* For who learns why it fails; nothing happens when it is not one of ours. */
 void own_call_note(Call *call, const char *problem);

@@ -56,6 +56,7 @@ typedef struct Relay {
     Https *https; /* for tokens and the workspace's REST */
     Deadlines deadlines;
     Registry registry;
+    Journals journals;
     NamedSessions named_sessions;
     WarmSessions warm_sessions;
     Destinations destinations;

@@ -11,6 +11,7 @@
 #include "relay/orphans.h"
 #include "relay/own_call.h"
 #include "relay/release.h"
+#include "relay/revival.h"
 #include "relay/route.h"
 
 #define HOLD_LIMIT (64 * 1024) /* bytes held back at the most while its session is looked for */
@@ -390,12 +391,8 @@ static bool is_known_enough(const Call *call, bool message_is_complete)
            watch->envelope.texts[ENVELOPE_USER_ID].is_present;
 }
 
-void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
+static void look_into(Call *call, const uint8_t *bytes, size_t length)
 {
-    bool is_between_attempts =
-        call->state == CALL_WAITING && call->n_attempts > 0; /* the next one needs it */
-    if (call->request_is_kept && call->bytes_from_client > CALL_KEEP_LIMIT && !is_between_attempts)
-        call_forget_request(call);
     if (!call->method) {
         if (call->state == CALL_HOLDING)
             health_bytes_received(call, bytes, length);
@@ -410,6 +407,17 @@ void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
         route(call);
     if (complete && call->state < CALL_ANSWERED)
         register_operation(call);
+}
+
+void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
+{
+    look_into(call, bytes, length);
+    bool is_between_attempts =
+        call->state == CALL_WAITING && call->n_attempts > 0; /* the next one needs it */
+    if (!call->request_is_kept || call->bytes_from_client <= CALL_KEEP_LIMIT || is_between_attempts)
+        return;
+    revival_note_request(call, false);
+    call_forget_request(call);
 }
 
 void request_ended(Call *call)

@@ -7,6 +7,8 @@
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
+#include "relay/revival.h"
+#include "relay/session_loss.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -194,6 +196,7 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
 {
     size_t known = 0;
     if (!stream_is_open(&call->from_client) || call->state != CALL_RUNNING) {
+        own_call_heard(call, bytes, length);
         stream_consume(&call->to_upstream, length); /* nobody reads it */
         return;
     }
@@ -238,6 +241,8 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    if (revival_take(call, message ? message->value : NULL, message ? message->value_length : 0))
+        return true;
     if (mapped_call_refused(call, message ? message->value : NULL, message ? message->value_length : 0))
         return true;
     if (call_refused(call, 200, message ? message->value : NULL, message ? message->value_length : 0))
@@ -249,7 +254,7 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     return false;
 }
 
-/* What the server's last word means for what is known of operation and session. */
+/* What the server's last word means for what is known of the operation. */
 static void learn_from_end(Call *call, const HeaderList *trailers)
 {
     const Header *message = header_list_find(trailers, "grpc-message");
@@ -257,15 +262,6 @@ static void learn_from_end(Call *call, const HeaderList *trailers)
     bool is_spark_error = call->status == STATUS_INTERNAL && !says(message, "INVALID_CURSOR.");
     if (call->operation && (is_whole || is_spark_error))
         call->operation->is_running = false;
-    bool session_is_gone =
-        call->status != STATUS_OK && call->session &&
-        (says(message, "INVALID_HANDLE.SESSION_CLOSED") || says(message, "INVALID_HANDLE.SESSION_CHANGED"));
-    if (!session_is_gone)
-        return;
-    if (call->session->kind == SESSION_CLONE) /* its id must not come to mean the named session */
-        call->session->server_side_session_id[0] = '\0';
-    else
-        registry_forget(&call->relay->registry, call->session);
 }
 
 /* Passes on the answer of an attempt that consists of a status alone. */
@@ -315,10 +311,10 @@ void response_ended(Call *call)
         not_grpc(call);
         return;
     }
-    const HeaderList *headers = &call->to_upstream.received_headers;
-    const HeaderList *trailers = &call->to_upstream.received_trailers;
+    HeaderList *headers = &call->to_upstream.received_headers;
+    HeaderList *trailers = &call->to_upstream.received_trailers;
     bool is_status_alone = trailers->n_entries == 0 && header_list_find(headers, "grpc-status");
-    const HeaderList *last = is_status_alone ? headers : trailers;
+    HeaderList *last = is_status_alone ? headers : trailers;
     call->upstream_ended_ns = call->relay->http2.now_ns;
     if (call->to_upstream.headers_too_large || !read_status(call, last)) {
         ended_without_status(call);
@@ -326,11 +322,12 @@ void response_ended(Call *call)
     }
     if (recover_from_status(call, last))
         return;
-    note_problem(call, last);
     credential_accepted(call);
+    note_problem(call, last);
     learn_from_end(call, last);
     if (call->status != STATUS_UNAVAILABLE)
         fallback_answered(call);
+    session_loss_tell(call, last);
     call_set_state(call, CALL_ANSWERED);
     deadline_clear(&call->relay->deadlines, &call->deadline);
     if (is_status_alone)

@@ -84,7 +84,7 @@ void status_append_message(Text *text, const char *message)
     }
 }
 
-static void append_base64(Text *text, const uint8_t *bytes, size_t length)
+void status_append_base64(Text *text, const uint8_t *bytes, size_t length)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < length; i += 3) {
@@ -179,7 +179,7 @@ void status_append_details(Text *text, StatusCode code, const char *message, con
         status->details[status->n_details++] = retry_info_new(details->retry_after_ms);
     size_t length = 0;
     uint8_t *bytes _cleanup_(mem_freep) = pack(&status->base, &length);
-    append_base64(text, bytes, length);
+    status_append_base64(text, bytes, length);
     sparkbouncer__status__status__free_unpacked(status, NULL);
 }
 

@@ -41,6 +41,8 @@ StatusCode status_from_http(unsigned http_status);
 /* Appends `message` percent-encoded as grpc-message wants it: 0x20-0x7e but '%' stay. */
 void status_append_message(Text *text, const char *message);
 
+/* Appends it as -bin metadata wants it: base64 without padding. */
+void status_append_base64(Text *text, const uint8_t *bytes, size_t length);
 /* The text of a grpc-message; free(). Never NULL. */
 char *status_decode_message(const char *value, size_t length);
 

@@ -201,6 +201,12 @@ const char *session_state_name(SessionState state)
 
 /* ---- its end */
 
+static void session_free(Session *session)
+{
+    session->journal = journal_free(session->journal);
+    free(session);
+}
+
 Session *session_ref(Session *session)
 {
     session->n_references++;
@@ -210,7 +216,7 @@ Session *session_ref(Session *session)
 Session *session_unref(Session *session)
 {
     if (session && --session->n_references == 0 && session->is_forgotten)
-        free(session);
+        session_free(session);
     return NULL;
 }
 
@@ -230,7 +236,7 @@ void registry_forget(Registry *registry, Session *session)
     list_remove(&registry->sessions, &session->link);
     session->is_forgotten = true;
     if (session->n_references == 0)
-        free(session);
+        session_free(session);
 }
 
 /* A call that runs uses its session now, however long ago it began. */

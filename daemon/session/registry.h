@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/uuid.h"
+#include "session/journal.h"
 
 #define SESSION_ID_SIZE         64 /* UUIDs have 36 characters */
 #define SESSION_NAME_SIZE       64 /* of a named one */
@@ -56,10 +57,14 @@ struct Session {
     char session_id[SESSION_ID_SIZE];
     char server_side_session_id[SESSION_ID_SIZE]; /* empty: not known yet */
     SessionKind kind;
-    char upstream_id[UUID_TEXT_SIZE];      /* at the server; empty: session_id */
-    char name[SESSION_NAME_SIZE];          /* NAMED */
-    bool is_pinned;                        /* among those that are not evicted */
-    char cluster_id[SESSION_CLUSTER_SIZE]; /* that its client has chosen; empty: the profile's */
+    char upstream_id[UUID_TEXT_SIZE];        /* at the server; empty: session_id */
+    char name[SESSION_NAME_SIZE];            /* NAMED */
+    char upstream_server_id[UUID_TEXT_SIZE]; /* the server's own id of it; empty: server_side_session_id,
+                                                which is what the client has been told */
+    Journal *journal;                        /* what has made it what it is; NULL: none is kept */
+    void *revival;                           /* the relay's, while the session is made again */
+    bool is_pinned;                          /* among those that are not evicted */
+    char cluster_id[SESSION_CLUSTER_SIZE];   /* that its client has chosen; empty: the profile's */
     SessionClient clients[SESSION_MAX_CLIENTS];
     pid_t process;  /* whose connections they were; 0: not known */
     bool is_shared; /* by several processes, or by more connections than are known */

@@ -50,7 +50,7 @@ void scanner_begin(Scanner *scanner, const MessageShape *shape, Envelope *envelo
 {
     scanner->shape = shape;
     scanner->envelope = envelope;
-    scanner->new_session_id = NULL;
+    scanner->new_texts = NULL;
     scanner->state = SCANNER_RUNNING;
     scanner->step = STEP_TAG;
     scanner->depth = 0;
@@ -64,10 +64,10 @@ void scanner_begin(Scanner *scanner, const MessageShape *shape, Envelope *envelo
 }
 
 void scanner_begin_patch(Scanner *scanner, const MessageShape *shape, Envelope *envelope,
-                         const char *new_session_id)
+                         const char *const new_texts[ENVELOPE_N_STRINGS])
 {
     scanner_begin(scanner, shape, envelope);
-    scanner->new_session_id = new_session_id;
+    scanner->new_texts = new_texts;
 }
 
 static inline uint64_t position_of(const Scanner *scanner, const Piece *piece)
@@ -224,9 +224,9 @@ static inline void on_text(Scanner *scanner, Piece *piece)
         size_t room = ENVELOPE_TEXT_SIZE - 1 - done;
         memcpy(text->text + done, bytes, n < room ? n : room);
     }
-    if (scanner->new_session_id && scanner->row->slot == ENVELOPE_SESSION_ID &&
-        text->length == SCANNER_ID_LENGTH)
-        memcpy((uint8_t *)(uintptr_t)bytes, scanner->new_session_id + done, n); /* scanner_begin_patch() */
+    const char *new_text = scanner->new_texts ? scanner->new_texts[scanner->row->slot] : NULL;
+    if (new_text && text->length == SCANNER_ID_LENGTH)
+        memcpy((uint8_t *)(uintptr_t)bytes, new_text + done, n); /* scanner_begin_patch() */
     if (scanner->field_remaining > 0)
         return;
     text->text[text->length < ENVELOPE_TEXT_SIZE ? text->length : ENVELOPE_TEXT_SIZE - 1] = '\0';

@@ -65,9 +65,9 @@ typedef enum ScannerState { SCANNER_RUNNING, SCANNER_MALFORMED } ScannerState;
 
 typedef struct Scanner {
     const MessageShape *shape;
-    Envelope *envelope;         /* borrowed */
-    const char *new_session_id; /* borrowed; every session id of SCANNER_ID_LENGTH is overwritten with it as
-                                   it passes; NULL: nothing is changed */
+    Envelope *envelope;           /* borrowed */
+    const char *const *new_texts; /* borrowed, by slot; what has SCANNER_ID_LENGTH is overwritten with the
+                                     one of its slot, if there is one, as it passes; NULL: nothing is */
     ScannerState state;
     /* private: position in the message, the varint being read, the field, the nesting; see scanner.c */
     uint8_t step;
@@ -85,7 +85,7 @@ typedef struct Scanner {
 void scanner_begin(Scanner *scanner, const MessageShape *shape, Envelope *envelope);
 /* As above, for bytes that may be written to: the envelope has what stood there before. */
 void scanner_begin_patch(Scanner *scanner, const MessageShape *shape, Envelope *envelope,
-                         const char *new_session_id);
+                         const char *const new_texts[ENVELOPE_N_STRINGS]);
 /* The next bytes of the message; any split. Once malformed it stays so until the next scanner_begin(). */
 ScannerState scanner_feed(Scanner *scanner, const uint8_t *bytes, size_t length);
 /* After the last byte: false when the message was malformed or ends inside a field. */

@@ -5,8 +5,16 @@
 void session_patch_init(SessionPatch *patch, const MessageShape *shape, const char *session_id)
 {
     patch->shape = shape;
-    memcpy(patch->session_id, session_id, sizeof patch->session_id);
+    for (size_t i = 0; i < ENVELOPE_N_STRINGS; i++)
+        patch->new_texts[i] = NULL;
+    session_patch_add(patch, ENVELOPE_SESSION_ID, session_id);
     session_patch_restart(patch);
+}
+
+void session_patch_add(SessionPatch *patch, EnvelopeSlot slot, const char *id)
+{
+    memcpy(patch->ids[slot], id, sizeof patch->ids[slot]);
+    patch->new_texts[slot] = patch->ids[slot];
 }
 
 void session_patch_restart(SessionPatch *patch)
@@ -21,7 +29,7 @@ static void begin_message(SessionPatch *patch)
     if (!patch->is_scanning)
         return;
     envelope_reset(&patch->envelope);
-    scanner_begin_patch(&patch->scanner, patch->shape, &patch->envelope, patch->session_id);
+    scanner_begin_patch(&patch->scanner, patch->shape, &patch->envelope, patch->new_texts);
 }
 
 void session_patch_apply(SessionPatch *patch, uint8_t *bytes, size_t length)

@@ -14,7 +14,8 @@
 
 typedef struct SessionPatch {
     const MessageShape *shape;
-    char session_id[SCANNER_ID_LENGTH + 1]; /* what is written */
+    char ids[ENVELOPE_N_STRINGS][SCANNER_ID_LENGTH + 1]; /* what is written, by slot */
+    const char *new_texts[ENVELOPE_N_STRINGS];           /* those of them that are set */
     Framing framing;
     Scanner scanner;
     Envelope envelope;
@@ -23,6 +24,9 @@ typedef struct SessionPatch {
 
 /* `session_id` has SCANNER_ID_LENGTH characters. */
 void session_patch_init(SessionPatch *patch, const MessageShape *shape, const char *session_id);
+/* Writes other ids too: operation ids, or what the client has seen of the server's own. Of the same length.
+ */
+void session_patch_add(SessionPatch *patch, EnvelopeSlot slot, const char *id);
 /* Another stream of the same kind begins. */
 void session_patch_restart(SessionPatch *patch);
 /* The next bytes of the stream, which are written to; any split. */

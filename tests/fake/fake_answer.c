@@ -217,6 +217,19 @@ static bool is_closed(const FakeCall *call)
     return closed && call->request.session[0] && strstr(closed, call->request.session);
 }
 
+/* The client has seen another server than this one, which has none of its sessions. */
+static bool is_changed(const FakeCall *call)
+{
+    const char *observed = call->request.observed_server_session;
+    return call->server->checks_sessions && observed[0] &&
+           strcmp(observed, call->server->server_session) != 0;
+}
+
+static bool contains(const FakeCall *call, const char *text)
+{
+    return text && call->first.length > 0 && memmem(call->first.data, call->first.length, text, strlen(text));
+}
+
 void fake_call_answer(FakeCall *call)
 {
     if (call->answering || call->script.hang)
@@ -232,6 +245,16 @@ void fake_call_answer(FakeCall *call)
         }
         if (is_closed(call)) {
             fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[INVALID_HANDLE.SESSION_CLOSED] it was closed");
+            return;
+        }
+        if (contains(call, call->server->ignored))
+            return;
+        if (contains(call, call->server->refused)) {
+            fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[REFUSED] not this one");
+            return;
+        }
+        if (is_changed(call)) {
+            fake_call_refuse(call, GRPC_STATUS_INTERNAL, "[INVALID_HANDLE.SESSION_CHANGED] it is another");
             return;
         }
         if (call->server->operations && strcmp(call->method->name, "ReleaseExecute") == 0)

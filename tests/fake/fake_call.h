@@ -19,8 +19,10 @@ typedef struct FakeServer {
     Record record;
     const char *token, *cluster; /* required of every call when not NULL */
     const char *server_session;
-    const char *closed_sessions; /* ids that answer SESSION_CLOSED, as a list; NULL: none */
-    uint64_t messages, size;     /* what ExecutePlan answers unless told otherwise */
+    const char *refused, *ignored; /* requests that contain this fail, are not answered; NULL: none */
+    bool checks_sessions;          /* SESSION_CHANGED for a client that has seen another server_session */
+    const char *closed_sessions;   /* ids that answer SESSION_CLOSED, as a list; NULL: none */
+    uint64_t messages, size;       /* what ExecutePlan answers unless told otherwise */
     uint64_t n_calls, n_first_messages;
     SparkOperation *plans;
     Operations *operations; /* kept as a real server does; NULL: reattaching always works */

@@ -19,10 +19,10 @@
 typedef struct Options {
     const char *host, *record, *token, *cluster, *server_session;
     const char *certificate, *key; /* both or none */
-    const char *closed_sessions;
+    const char *closed_sessions, *refused, *ignored;
     unsigned port, max_streams;
     uint64_t messages, size, retained;
-    bool operations;
+    bool operations, checks_sessions;
     bool until_eof;
 } Options;
 
@@ -30,7 +30,8 @@ static const char usage[] =
     "usage: fake-server [--host ADDRESS] [--port N] [--tls CERTIFICATE KEY] [--token T] [--cluster C]\n"
     "                   [--record FILE|-] [--messages N] [--size BYTES] [--server-session ID]\n"
     "                   [--max-concurrent-streams N] [--operations] [--retained BYTES] [--until-eof]\n"
-    "                   [--closed-sessions ID,ID…]\n"
+    "                   [--closed-sessions ID,ID…] [--check-sessions] [--refuse TEXT] [--ignore TEXT]\n"
+    "--check-sessions: SESSION_CHANGED for a client that has seen another --server-session.\n"
     "--operations: an operation is executed once, kept and reattached as a Spark server does it, with that "
     "much of\n"
     "what was sent kept for sending it again; /sparkbouncer.test.Fake/Operations answers how often that "
@@ -52,6 +53,9 @@ static const struct option long_options[] = {
     {"retained", required_argument, NULL, 'd'},
     {"until-eof", no_argument, NULL, 'e'},
     {"closed-sessions", required_argument, NULL, 'x'},
+    {"check-sessions", no_argument, NULL, 'y'},
+    {"refuse", required_argument, NULL, 'f'},
+    {"ignore", required_argument, NULL, 'g'},
     {NULL, 0, NULL, 0},
 };
 
@@ -83,6 +87,9 @@ static bool parse_options(Options *options, int argc, char **argv)
         case 'd': options->retained = strtoull(optarg, NULL, 10); break;
         case 'e': options->until_eof = true; break;
         case 'x': options->closed_sessions = optarg; break;
+        case 'y': options->checks_sessions = true; break;
+        case 'f': options->refused = optarg; break;
+        case 'g': options->ignored = optarg; break;
         default: return false;
         }
     }
@@ -171,6 +178,9 @@ int main(int argc, char **argv)
     server.cluster = options.cluster;
     server.server_session = options.server_session;
     server.closed_sessions = options.closed_sessions;
+    server.checks_sessions = options.checks_sessions;
+    server.refused = options.refused;
+    server.ignored = options.ignored;
     server.messages = options.messages;
     server.size = options.size;
     if (options.operations) {

@@ -10,12 +10,12 @@
 static const char service[] = "/spark.connect.SparkConnectService/";
 
 static const SparkMethod methods[] = {
-    {"ExecutePlan", 6, 1, 15, 12, true},   {"ReattachExecute", 3, 1, 15, 12, true},
-    {"AnalyzePlan", 0, 1, 15, 0, false},   {"Config", 0, 1, 4, 0, false},
-    {"AddArtifacts", 0, 2, 3, 0, false},   {"ArtifactStatus", 0, 2, 3, 0, false},
-    {"Interrupt", 0, 1, 3, 0, false},      {"ReleaseExecute", 3, 1, 3, 2, false},
-    {"ReleaseSession", 0, 1, 2, 0, false}, {"FetchErrorDetails", 0, 4, 3, 0, false},
-    {"CloneSession", 0, 1, 2, 0, false},   {"GetStatus", 0, 1, 2, 0, false},
+    {"ExecutePlan", 6, 8, 1, 15, 12, true},   {"ReattachExecute", 3, 6, 1, 15, 12, true},
+    {"AnalyzePlan", 0, 17, 1, 15, 0, false},  {"Config", 0, 8, 1, 4, 0, false},
+    {"AddArtifacts", 0, 7, 2, 3, 0, false},   {"ArtifactStatus", 0, 5, 2, 3, 0, false},
+    {"Interrupt", 0, 7, 1, 3, 0, false},      {"ReleaseExecute", 3, 0, 1, 3, 2, false},
+    {"ReleaseSession", 0, 0, 1, 2, 0, false}, {"FetchErrorDetails", 0, 5, 4, 3, 0, false},
+    {"CloneSession", 0, 5, 1, 2, 0, false},   {"GetStatus", 0, 4, 1, 2, 0, false},
 };
 
 const SparkMethod *spark_method_find(const char *path, size_t length)
@@ -90,6 +90,8 @@ bool spark_request_parse(const SparkMethod *method, const uint8_t *message, size
             fits = copy_id(ret_request->session, &field);
         else if (field.number == 2)
             fits = copy_inner(ret_request->user, &field);
+        else if (field.number == method->observed_server_session)
+            fits = copy_id(ret_request->observed_server_session, &field);
         else if (method->operation != 0)
             fits = parse_operation_field(method, &field, ret_request);
         if (!fits)

@@ -16,8 +16,9 @@
 
 typedef struct SparkMethod {
     const char *name;
-    unsigned operation;      /* request field, 0: none */
-    unsigned session_answer; /* response fields */
+    unsigned operation;               /* request field, 0: none */
+    unsigned observed_server_session; /* request field that the server checks, 0: none */
+    unsigned session_answer;          /* response fields */
     unsigned server_session_answer;
     unsigned operation_answer;
     bool answers_stream;
@@ -30,6 +31,7 @@ const SparkMethod *spark_method_find(const char *path, size_t length);
 typedef struct SparkRequest {
     char session[SPARK_ID_SIZE];
     char operation[SPARK_ID_SIZE];
+    char observed_server_session[SPARK_ID_SIZE]; /* empty: not said */
     char user[SPARK_ID_SIZE];
     char last_response[SPARK_ID_SIZE];
     bool has_last_response;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "http2/tls_roots.h"
 
 #define RECORD_SIZE     16384 /* bytes of plaintext in one record (RFC 8446, 5.1) */
 #define RECORD_OVERHEAD 512   /* header, tag, padding: far less in fact */
@@ -110,9 +111,7 @@ TlsContext *tls_context_new(const char *ca_file, char *reason, size_t reason_siz
     SSL_CTX_sess_set_new_cb(ssl_context, on_new_session);
     static const unsigned char ALPN[] = "\x02h2";
     SSL_CTX_set_alpn_protos(ssl_context, ALPN, sizeof ALPN - 1);
-    int loaded = ca_file ? SSL_CTX_load_verify_file(ssl_context, ca_file)
-                         : SSL_CTX_set_default_verify_paths(ssl_context);
-    if (loaded != 1) {
+    if (!tls_roots_load(ssl_context, ca_file)) {
         (void)snprintf(reason, reason_size, "%s", latest_openssl_error());
         SSL_CTX_free(ssl_context);
         return NULL;

@@ -252,7 +252,7 @@ def closed(scene):
         expect_equal(len(left.sessions()), 1, "sessions")
         said = f"[INVALID_HANDLE.{condition}] The handle is invalid."
         result = client.call(CONFIG, ids.head + field(4, "x"), f"status=13,message={said}")
-        expect_equal((result.code, result.details), ("INTERNAL", said), "what the client gets")
+        expect(result.code == "INTERNAL" and result.details.startswith(said), f"the client gets {result.code}: {result.details!r}")
         expect_equal(left.sessions(), [], "sessions")
     ids = Ids()
     client.call(CONFIG, ids.head + field(4, "x"))

@@ -5,13 +5,13 @@
 void help_append(Text *text)
 {
     text_append(text, "sparkbouncer " SPARKBOUNCER_VERSION ": a local proxy daemon for Spark Connect\n\n"
-                      "Usage: sparkbouncer COMMAND [OPTION...]\n\nCommands:\n");
+                      "Usage: sparkbouncer COMMAND [OPTION...]\nCommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         text_printf(text, "  %-9s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
     text_append(text, "\nExamples:\n"
                       "  sparkbouncer run -p dev --listen :0          any free port\n"
                       "  sparkbouncer exec -p dev -- python job.py    starts the daemon if need be\n"
-                      "\nA flag goes before its SPARKBOUNCER_* variable, that before config.ini.\n"
+                      "A flag goes before its SPARKBOUNCER_* variable, that before config.ini.\n"
                       "Exit codes: 0 ok, 1 failed, 2 usage or configuration.\n");
 }
 

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "admin/profile_lookup.h"
 #include "admin/service.h"
 #include "admin/sessions.h"
 #include "admin/status.h"
@@ -265,25 +266,9 @@ static const char *on_add_guest(void *context, const GuestProfile *guest, unsign
     return given;
 }
 
-/* NULL, with the status of HTTP and a sentence, when there is no such profile or it cannot be used. */
-static Upstream *find_upstream(Daemon *daemon, const char *profile, unsigned *ret_status, Text *problem)
-{
-    const char *why;
-    bool is_unknown;
-    Upstream *upstream = relay_upstream(&daemon->relay, profile, &why, &is_unknown);
-    if (upstream)
-        return upstream;
-    *ret_status = is_unknown ? 404 : 409;
-    if (why)
-        text_append(problem, why);
-    else
-        text_printf(problem, "there is no profile %s; see 'sparkbouncer check' for those there are", profile);
-    return NULL;
-}
-
 static bool on_probe(void *context, const char *profile, unsigned *ret_status, Text *problem)
 {
-    Upstream *upstream = find_upstream(context, profile, ret_status, problem);
+    Upstream *upstream = profile_lookup(&((Daemon *)context)->relay, profile, ret_status, problem);
     if (upstream)
         upstream_probe(upstream);
     return upstream != NULL;
@@ -291,7 +276,7 @@ static bool on_probe(void *context, const char *profile, unsigned *ret_status, T
 
 static bool on_start(void *context, const char *profile, unsigned *ret_status, Text *problem)
 {
-    Upstream *upstream = find_upstream(context, profile, ret_status, problem);
+    Upstream *upstream = profile_lookup(&((Daemon *)context)->relay, profile, ret_status, problem);
     if (!upstream)
         return false;
     if (!upstream->cluster)

@@ -1,8 +1,8 @@
 #include "admin/microhttpd.h"
 
 #include <dlfcn.h>
-#include <string.h>
 
+#include "base/library.h"
 #ifdef __APPLE__
 #define LIBRARY "libmicrohttpd.12.dylib"
 #else
@@ -11,17 +11,12 @@
 
 #define FLAGS (RTLD_NOW | RTLD_LOCAL | (MICROHTTPD_STAYS ? RTLD_NODELETE : 0))
 
-typedef struct Symbol {
-    const char *name;
-    size_t offset; /* of the function pointer */
-} Symbol;
-
 #define SYMBOL(member)                                                                                       \
     {                                                                                                        \
         "MHD_" #member, offsetof(Microhttpd, member)                                                         \
     }
 
-static const Symbol SYMBOLS[] = {
+static const LibrarySymbol SYMBOLS[] = {
     SYMBOL(start_daemon),
     SYMBOL(stop_daemon),
     SYMBOL(get_daemon_info),
@@ -38,21 +33,11 @@ static const Symbol SYMBOLS[] = {
     SYMBOL(create_response_from_buffer_with_free_callback),
 };
 
-static bool find_symbols(Microhttpd *library)
-{
-    for (size_t i = 0; i < sizeof SYMBOLS / sizeof SYMBOLS[0]; i++) {
-        void *address = dlsym(library->library, SYMBOLS[i].name);
-        if (!address)
-            return false;
-        memcpy((char *)library + SYMBOLS[i].offset, &address, sizeof address);
-    }
-    return true;
-}
-
 bool microhttpd_load(Microhttpd *ret_library, Text *reason)
 {
     *ret_library = (Microhttpd){.library = dlopen(LIBRARY, FLAGS)};
-    if (ret_library->library && find_symbols(ret_library))
+    if (ret_library->library &&
+        library_find_symbols(ret_library->library, SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], ret_library))
         return true;
     text_printf(reason, "cannot load libmicrohttpd (%s); install it", dlerror());
     microhttpd_unload(ret_library);

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "admin/profile_lookup.h"
 #include "admin/status_values.h"
 #include "base/clock.h"
 #include "relay/own_call.h"
@@ -178,21 +179,6 @@ static const char *find_user(const Relay *relay, const char *profile, const char
     return user;
 }
 
-static Upstream *find_upstream(Relay *relay, const char *profile, unsigned *ret_status, Text *problem)
-{
-    const char *why;
-    bool is_unknown;
-    Upstream *upstream = relay_upstream(relay, profile, &why, &is_unknown);
-    if (upstream)
-        return upstream;
-    *ret_status = is_unknown ? 404 : 409;
-    if (why)
-        text_append(problem, why);
-    else
-        text_printf(problem, "there is no profile %s; see 'sparkbouncer check' for those there are", profile);
-    return NULL;
-}
-
 static bool ask_server(Relay *relay, Upstream *upstream, const NamedSessionKey *key,
                        ControlQuestion *question, Text *problem)
 {
@@ -223,7 +209,7 @@ bool session_release_begin(Relay *relay, const SessionRelease *release, ControlQ
         text_append(problem, "there is no default profile; say which: --profile NAME");
         return false;
     }
-    Upstream *upstream = find_upstream(relay, profile, ret_status, problem);
+    Upstream *upstream = profile_lookup(relay, profile, ret_status, problem);
     if (!upstream)
         return false;
     const char *user =

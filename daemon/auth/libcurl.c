@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "base/mem.h"
 #include "base/secret.h"
 
@@ -11,17 +12,12 @@ static const char *const LIBRARIES[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
 
 #define FLAGS (RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)
 
-typedef struct Symbol {
-    const char *name;
-    size_t offset; /* of the function pointer */
-} Symbol;
-
 #define SYMBOL(member)                                                                                       \
     {                                                                                                        \
         "curl_" #member, offsetof(Libcurl, member)                                                           \
     }
 
-static const Symbol SYMBOLS[] = {
+static const LibrarySymbol SYMBOLS[] = {
     SYMBOL(global_init_mem),
     SYMBOL(easy_init),
     SYMBOL(easy_setopt),
@@ -70,24 +66,13 @@ static void *alloc_zeroed(size_t count, size_t size)
     return mem_alloc_zeroed(count, size);
 }
 
-static bool find_symbols(Libcurl *curl, void *library)
-{
-    for (size_t i = 0; i < sizeof SYMBOLS / sizeof SYMBOLS[0]; i++) {
-        void *address = dlsym(library, SYMBOLS[i].name);
-        if (!address)
-            return false;
-        memcpy((char *)curl + SYMBOLS[i].offset, &address, sizeof address);
-    }
-    return true;
-}
-
 /* False: dlerror() says why. */
 static bool open_library(Libcurl *curl)
 {
     for (size_t i = 0; i < sizeof LIBRARIES / sizeof LIBRARIES[0]; i++) {
         void *library = dlopen(LIBRARIES[i], FLAGS);
         if (library)
-            return find_symbols(curl, library);
+            return library_find_symbols(library, SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], curl);
     }
     return false;
 }

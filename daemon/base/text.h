@@ -4,6 +4,7 @@
  * thread. */
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/mem.h"
@@ -26,5 +27,9 @@ void text_printf(Text *text, const char *format, ...) _printf_(2, 3);
 void text_vprintf(Text *text, const char *format, va_list arguments) _printf_(2, 0);
 /* The string; owned by the text, valid until the next call on it. */
 const char *text_string(const Text *text);
+/* Both NULL, or the same string. */
+bool text_is_same(const char *a, const char *b);
+/* The value of a hexadecimal digit; -1: it is none. */
+int text_hex_digit(char c);
 /* Hands the string to the caller (free()) and leaves the text empty. Never NULL. */
 char *text_take(Text *text);

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 static const char *const NAMES[] = {
     [AUTH_PAT] = "pat",
     [AUTH_OAUTH_M2M] = "oauth-m2m",
@@ -73,18 +75,13 @@ static void *field(const AuthSettings *auth, size_t offset)
     return *(void *const *)(const void *)((const char *)auth + offset);
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 bool auth_settings_equal(const AuthSettings *a, const AuthSettings *b)
 {
     if (a->n_chain != b->n_chain || a->is_forced != b->is_forced ||
         memcmp(a->chain, b->chain, a->n_chain * sizeof a->chain[0]) != 0)
         return false;
     for (size_t i = 0; i < LENGTH(TEXTS); i++)
-        if (!is_same_text(field(a, TEXTS[i]), field(b, TEXTS[i])))
+        if (!text_is_same(field(a, TEXTS[i]), field(b, TEXTS[i])))
             return false;
     for (size_t i = 0; i < LENGTH(SECRETS); i++)
         if (!secret_equal(field(a, SECRETS[i]), field(b, SECRETS[i])))

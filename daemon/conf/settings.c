@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "conf/listen.h"
 #include "conf/origins.h"
 
@@ -19,21 +20,16 @@ static void profile_deinit(ProfileSettings *profile)
     free(profile->warm_template);
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is_same_destination(const ProfileSettings *a, const ProfileSettings *b)
 {
-    return is_same_text(a->host, b->host) && a->port == b->port && a->use_tls == b->use_tls &&
+    return text_is_same(a->host, b->host) && a->port == b->port && a->use_tls == b->use_tls &&
            a->databricks == b->databricks && a->is_local == b->is_local && a->fallback == b->fallback &&
-           is_same_text(a->ca_file, b->ca_file) && is_same_text(a->proxy, b->proxy);
+           text_is_same(a->ca_file, b->ca_file) && text_is_same(a->proxy, b->proxy);
 }
 
 static bool is_same_cluster(const ProfileSettings *a, const ProfileSettings *b)
 {
-    return is_same_text(a->cluster_id, b->cluster_id) && a->is_serverless == b->is_serverless &&
+    return text_is_same(a->cluster_id, b->cluster_id) && a->is_serverless == b->is_serverless &&
            a->cluster_choice == b->cluster_choice && a->autostart == b->autostart &&
            a->cluster_start_timeout_ms == b->cluster_start_timeout_ms;
 }
@@ -49,10 +45,10 @@ static bool is_same_pool(const ProfileSettings *a, const ProfileSettings *b)
 
 bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
 {
-    return is_same_text(a->name, b->name) && is_same_text(a->problem, b->problem) &&
+    return text_is_same(a->name, b->name) && text_is_same(a->problem, b->problem) &&
            is_same_destination(a, b) && is_same_cluster(a, b) && is_same_pool(a, b) &&
-           is_same_text(a->session, b->session) && a->warm_sessions == b->warm_sessions &&
-           is_same_text(a->warm_template, b->warm_template) && a->revive == b->revive &&
+           text_is_same(a->session, b->session) && a->warm_sessions == b->warm_sessions &&
+           text_is_same(a->warm_template, b->warm_template) && a->revive == b->revive &&
            a->revive_limit == b->revive_limit && auth_settings_equal(&a->auth, &b->auth);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 /* ---- profiles */
 
@@ -68,11 +69,6 @@ static const FixedKey FIXED_KEYS[] = {
     FIXED(max_calls_per_connection, ANNOUNCED),
 };
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void warn(Problems *problems, const char *key, const char *why)
 {
     problems_add_warning(problems, "%s cannot change while the daemon runs (%s); restart it for that", key,
@@ -101,7 +97,7 @@ void settings_keep_fixed(Settings *next, const Settings *current, Problems *prob
         warn(problems, key->name, key->why);
     }
     keep_log_format(next, current, problems);
-    if (!is_same_text(next->metadata_service, current->metadata_service)) {
+    if (!text_is_same(next->metadata_service, current->metadata_service)) {
         free(next->metadata_service);
         next->metadata_service =
             current->metadata_service ? mem_copy_string(current->metadata_service) : NULL;
@@ -120,6 +116,6 @@ void settings_keep_fixed(Settings *next, const Settings *current, Problems *prob
 
 bool listen_is_same_address(const ListenSettings *a, const ListenSettings *b)
 {
-    return a->kind == b->kind && a->port == b->port && is_same_text(a->host, b->host) &&
-           is_same_text(a->path, b->path);
+    return a->kind == b->kind && a->port == b->port && text_is_same(a->host, b->host) &&
+           text_is_same(a->path, b->path);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "conf/address.h"
 #include "conf/values.h"
 
@@ -17,14 +18,6 @@ void upstream_url_deinit(UpstreamUrl *url)
     *url = (UpstreamUrl)UPSTREAM_URL_NULL;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* In place; false when a `%` is not followed by two hex digits or a control character comes out. */
 static bool percent_decode(char *string)
 {
@@ -32,8 +25,8 @@ static bool percent_decode(char *string)
     for (const char *p = string; *p; p++) {
         unsigned char c = (unsigned char)*p;
         if (c == '%') {
-            int high = hex_digit(p[1]);
-            int low = high < 0 ? -1 : hex_digit(p[2]);
+            int high = text_hex_digit(p[1]);
+            int low = high < 0 ? -1 : text_hex_digit(p[2]);
             if (low < 0)
                 return false;
             c = (unsigned char)(high * 16 + low);

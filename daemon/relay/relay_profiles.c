@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "relay/orphans.h"
 #include "relay/relay.h"
 
@@ -88,16 +89,11 @@ Upstream *relay_upstream(Relay *relay, const char *profile, const char **ret_pro
     return upstream;
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Behind one host and port a workspace has many clusters, none of which knows the operations of another. */
 static bool is_same_server(const ProfileSettings *a, const ProfileSettings *b)
 {
     return strcmp(a->host, b->host) == 0 && a->port == b->port && a->databricks == b->databricks &&
-           a->is_serverless == b->is_serverless && is_same_text(a->cluster_id, b->cluster_id);
+           a->is_serverless == b->is_serverless && text_is_same(a->cluster_id, b->cluster_id);
 }
 
 Upstream *relay_follow(Relay *relay, Upstream *upstream)

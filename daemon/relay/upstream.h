@@ -48,7 +48,6 @@ struct PooledConnection {
     unsigned n_bulk;  /* calls that stream */
     unsigned n_calls; /* all of them */
     uint64_t n_calls_ever;
-    bool is_abandoned; /* the upstream is closing; goes away with its last callback */
 };
 
 struct Upstream {

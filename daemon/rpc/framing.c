@@ -13,11 +13,6 @@ bool framing_is_compressed(const Framing *framing)
     return framing->prefix[0] != 0;
 }
 
-bool framing_at_boundary(const Framing *framing)
-{
-    return framing->n_prefix == 0;
-}
-
 uint64_t framing_partial(const Framing *framing)
 {
     uint64_t partial = framing->n_prefix;

@@ -40,8 +40,6 @@ FramingEvent framing_next(Framing *framing, const uint8_t **bytes, size_t *lengt
                           size_t *ret_length);
 bool framing_is_compressed(const Framing *framing);
 uint32_t framing_message_length(const Framing *framing);
-/* True between messages: nothing of a next one has been seen. */
-bool framing_at_boundary(const Framing *framing);
 /* How much there is of the message that has not ended, its prefix included; 0 between messages. */
 uint64_t framing_partial(const Framing *framing);
 /* Writes the prefix of an uncompressed message. */

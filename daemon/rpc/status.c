@@ -183,20 +183,12 @@ void status_append_details(Text *text, StatusCode code, const char *message, con
     sparkbouncer__status__status__free_unpacked(status, NULL);
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 char *status_decode_message(const char *value, size_t length)
 {
     Text text = TEXT_NULL;
     for (size_t i = 0; i < length; i++) {
-        int high = value[i] == '%' && i + 2 < length ? hex_digit(value[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(value[i + 2]) : -1;
+        int high = value[i] == '%' && i + 2 < length ? text_hex_digit(value[i + 1]) : -1;
+        int low = high >= 0 ? text_hex_digit(value[i + 2]) : -1;
         char c = low >= 0 ? (char)(high * 16 + low) : value[i];
         i += low >= 0 ? 2 : 0;
         text_append_bytes(&text, &c, 1);

@@ -45,7 +45,7 @@ static void pass_feed(Pass *pass, const uint8_t *bytes, size_t length)
             pass_append(pass, part, part_length);
             break;
         case FRAMING_MESSAGE_END:
-            require(framing_at_boundary(&pass->framing));
+            require((framing_partial(&pass->framing) == 0));
             pass->n_ended++;
             break;
         }

@@ -36,17 +36,24 @@ write_config "$SCRATCH/daemon" < <(
 )
 sed -i 's/^profile = .*/profile = lab/' "$CONFIG"
 start_daemon daemon "$DAEMON" "$CONFIG" || die "no daemon for h2spec"
-# Its exit status says whether anything failed; what may fail is judged below. Some of its tests lose a race when the
-# answer comes before their next frame, so what fails must fail each of three times.
+# Some of its tests lose a race when the answer comes before their next frame. So the two share one processor, where the
+# daemon gives way; and what failed all the same is run again, and fails when it does so each time.
+processor=$(taskset -cp $$ | sed -E 's/.*: ([0-9]+).*/\1/')
+renice -n 19 -p "$STARTED_PID" >/dev/null
+taskset -cp "$processor" "$STARTED_PID" >/dev/null
 reports=()
-for run in 1 2 3; do
+again=()
+for run in 1 2 3 4 5 6 7 8; do
     report="$SCRATCH/h2spec-$run.xml"
-    timeout 120 "$PROGRAM" -h 127.0.0.1 -p "${DAEMON_URL##*:}" -o 2 -j "$report" >"$SCRATCH/h2spec.out" 2>&1 || true
+    # Its exit status says whether anything failed; what may fail is judged below.
+    timeout 120 taskset -c "$processor" "$PROGRAM" -h 127.0.0.1 -p "${DAEMON_URL##*:}" -o 2 -j "$report" "${again[@]}" \
+        >"$SCRATCH/h2spec.out" 2>&1 || true
     [[ -s $report ]] || { tail -n 5 "$SCRATCH/h2spec.out" >&2 && die "h2spec did not finish"; }
     reports+=("$report")
     if python3 "$REPO/tests/e2e/h2spec_judge.py" "${reports[@]}" >"$SCRATCH/verdict"; then
         break
     fi
+    mapfile -t again < <(sed -n -E 's/^FAIL ([a-z0-9]+\/[0-9.]+) .*/\1/p' "$SCRATCH/verdict" | sort -u)
 done
 cat "$SCRATCH/verdict"
 grep -q ', 0 failed' "$SCRATCH/verdict"

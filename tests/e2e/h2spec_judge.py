@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Reads the JUnit reports of one or more runs of h2spec: `FAIL …` for what failed in all of them, `skipped …: why` for
-what is known to, then the counts."""
+"""Reads the JUnit reports of a whole run of h2spec and of later ones of some sections: `FAIL …` for what failed in all
+that have it, `skipped …: why` for what is known to, then the counts."""
 
 import re
 import sys
@@ -42,7 +42,7 @@ def read_report(path):
 def main():
     reports = [read_report(path) for path in sys.argv[1:]]
     passed = failed = skipped = 0
-    for name, problem in reports[-1].items():
+    for name, problem in reports[0].items():
         if problem is None or any(report.get(name, problem) is None for report in reports):
             passed += 1
         elif name in KNOWN:

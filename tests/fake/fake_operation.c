@@ -83,7 +83,11 @@ static const char *reattach(FakeCall *call)
 
 bool fake_call_attach(FakeCall *call)
 {
-    const char *problem = call->method->operation == 6 ? execute(call) : reattach(call);
+    const char *problem = NULL;
+    if (call->n_received == 0) /* what a stream looks like that was reset before its request */
+        problem = "Half-closed without a request";
+    else
+        problem = call->method->operation == 6 ? execute(call) : reattach(call);
     if (problem)
         fake_call_refuse(call, GRPC_STATUS_INTERNAL, problem);
     return !problem;

@@ -152,14 +152,21 @@ static int start_server(FakeServer *server, const Options *options)
     return port;
 }
 
-/* Whoever started us holds the other end of standard input: when it is gone, so are we. */
-static void *wait_for_eof(void *unused)
+/*
+ * Whoever started us holds the other end of standard input: when it is gone, so are we. A byte from there is
+ * answered with a line, before which stands everything that was written until then.
+ */
+static void *wait_for_eof(void *server)
 {
+    FakeServer *self = server;
     char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0)
-        ;
+    while (read(STDIN_FILENO, &byte, 1) > 0) {
+        Bytes line = BYTES_NULL;
+        bytes_printf(&line, "{\"event\":\"mark\"}");
+        record_write(&self->record, &line);
+        bytes_deinit(&line);
+    }
     _exit(0);
-    return unused;
 }
 
 int main(int argc, char **argv)
@@ -195,7 +202,7 @@ int main(int argc, char **argv)
     printf("listening %d\n", port);
     fflush(stdout);
     pthread_t watcher;
-    if (options.until_eof && pthread_create(&watcher, NULL, wait_for_eof, NULL) == 0)
+    if (options.until_eof && pthread_create(&watcher, NULL, wait_for_eof, &server) == 0)
         pthread_detach(watcher);
     for (int i = 0; i < 64; i++) /* calls that may arrive in one turn */
         fake_call_await(&server);

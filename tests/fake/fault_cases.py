@@ -257,7 +257,7 @@ def comes_back(scene):
     server.kill()
     again = scene.fake(token=TOKEN, port=server.port)
     expect_equal(client.call(UNKNOWN, b"x", "echo").code, "OK", "after")
-    expect(again.events("begin"), "the new server got nothing")
+    expect(again.begun(), "the new server got nothing")
 
 
 @proxied("limits: MAX_CONCURRENT_STREAMS 1 and 20 calls at a time")

@@ -174,6 +174,20 @@ class Recorder(Child):
         self.wait_event("connect", since=since)
         return self.events(event)
 
+    def begun(self):
+        """The `begin` events of the fake server: all that it has written, also what we have not read yet."""
+        since = self.mark()
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        self.wait_event("mark", since=since)
+        return self.events("begin")
+
+    def finished(self):
+        """The `end` events of the fake server, once all the calls that have come have ended."""
+        for begun in self.begun():
+            self.wait_event("end", lambda e, number=begun["id"]: e["id"] == number)
+        return self.events("end")
+
     def wait_event(self, event, matches=lambda e: True, limit=WAIT_S, since=0):
         return self.wait_for(lambda e: isinstance(e, dict) and e["event"] == event and matches(e),
                              f"event {event}", limit, since)

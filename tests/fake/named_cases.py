@@ -80,7 +80,7 @@ def own_calls(scene):
     operation = OPERATION.format(3)
     request = head(3) + field(5, field(1, field(1, 1))) + field(6, operation)
     client.call(SPARK + "ExecutePlan", request, "messages=3,size=100,no_complete", metadata=ETL, shape="us")
-    ours = [fields(bytes.fromhex(e["first"])) for e in server.events("end") if e["method"] == SPARK + "ReattachExecute"]
+    ours = [fields(bytes.fromhex(e["first"])) for e in server.finished() if e["method"] == SPARK + "ReattachExecute"]
     expect(ours, "nothing was resumed")
     expect_equal({(m[1][0], m[3][0]) for m in ours}, {(shared_id().encode(), operation.encode())}, "ReattachExecute")
     done = client.start(SPARK + "ExecutePlan", request, "messages=3,size=100", metadata=ETL, shape="us")
@@ -95,7 +95,7 @@ def own_calls(scene):
     wait_release_all(server, operation)
     arrived = releases_at(server, operation)
     expect(len(arrived) > 1 and arrived[-1] is None and set(arrived[:-1]) <= set(ids), f"releases at the server: {arrived}")
-    expect_equal({text(bytes.fromhex(e["first"]), 1) for e in server.events("end") if e["method"] == SPARK + "ReleaseExecute"},
+    expect_equal({text(bytes.fromhex(e["first"]), 1) for e in server.finished() if e["method"] == SPARK + "ReleaseExecute"},
                  {shared_id()}, "their session")
 
 
@@ -145,8 +145,8 @@ def release_session(scene):
     running.cancel()
     result = client.call(SPARK + "Config", head(7), metadata=ETL)
     expect_equal(session_of(server, result["case"]), shared_id(), "the session afterwards")
-    expect_equal([e["method"] for e in server.events("begin") if e["method"].endswith("/ReleaseSession")], [], "sent")
-    expect_equal(len([e for e in server.events("begin") if e["method"].endswith("/Interrupt")]), 1, "interrupts")
+    expect_equal([e["method"] for e in server.begun() if e["method"].endswith("/ReleaseSession")], [], "sent")
+    expect_equal(len([e for e in server.begun() if e["method"].endswith("/Interrupt")]), 1, "interrupts")
 
 
 @proxied("named: interruptAll goes by the client's tag, other interrupts as they are")
@@ -213,7 +213,7 @@ def refused(scene):
     result = client.call(SPARK + "Config", head(32) + field(31, b"x" * 2000), metadata=ETL, compression=grpc.Compression.Gzip)
     expect_equal(result.code, "INVALID_ARGUMENT", "compressed")
     expect("compression" in result.details, result.details)
-    expect_equal(server.events("begin"), [], "what the server saw")
+    expect_equal(server.begun(), [], "what the server saw")
     result = client.call(SPARK + "Config", head(31), metadata=ETL)
     expect_equal((result.code, session_of(server, result["case"])), ("OK", shared_id()), "the next call")
     sent = dict(server.of_case("end", result["case"])["metadata"])
@@ -227,7 +227,7 @@ def closed(scene):
     result = client.call(SPARK + "Config", head(40) + field(4, "type"), metadata=ETL)
     expect_equal(result.code, "OK", "the first call")
     expect_equal(text(result["messages"][0], 1), SESSION.format(40), "the client's id")
-    tried = [text(bytes.fromhex(e["first"]), 1) for e in server.events("end")]
+    tried = [text(bytes.fromhex(e["first"]), 1) for e in server.finished()]
     expect_equal(tried, [shared_id(generation=n) for n in range(3)], "sessions tried")
     request = head(41) + field(6, OPERATION.format(41))
     result = client.call(SPARK + "ExecutePlan", request, metadata=ETL, shape="us")
@@ -242,7 +242,7 @@ def closed_under_client(scene):
     client = scene.client(scene.daemon(server))
     result = client.call(SPARK + "Config", head(50) + field(8, SERVER_SESSION), metadata=ETL)
     expect_equal((result.code, "SESSION_CLOSED" in result.details), ("INTERNAL", True), "the server's answer")
-    expect_equal(len(server.events("end")), 1, "calls at the server")
+    expect_equal(len(server.finished()), 1, "calls at the server")
     result = client.call(SPARK + "Config", head(51), metadata=ETL)
     expect_equal((result.code, session_of(server, result["case"])), ("OK", shared_id(generation=1)), "a new client")
 
@@ -280,7 +280,7 @@ def sessions_command(scene):
     request = fields(bytes.fromhex(server.wait_event("end", is_shared)["first"]))
     expect_equal(command(daemon, "sessions")[0], "no sessions\n", "afterwards")
     expect_equal((request[1], fields(request[2][0])[1], request[4]), ([shared_id().encode()], [b"ann"], [1]), "the request")
-    expect_equal(dict(server.events("end")[-1]["metadata"])["authorization"], "Bearer " + TOKEN, "its token")
+    expect_equal(dict(server.finished()[-1]["metadata"])["authorization"], "Bearer " + TOKEN, "its token")
 
 
 @proxied("sessions: a release that cannot be says why")
@@ -296,7 +296,7 @@ def sessions_release_refused(scene):
     for words, code, sentence in cases:
         said = command(daemon, "sessions", "release", *words, code=code)[1]
         expect(sentence in said and said.count("\n") == 1, said)
-    before = len(server.events("end"))
+    before = len(server.finished())
     command(daemon, "sessions", "release", "etl", "--user", "bob")
     event = server.wait_event("end", lambda e: e["id"] > before)
     expect_equal(text(bytes.fromhex(event["first"]), 1), shared_id(user="bob"), "released")
@@ -310,7 +310,7 @@ def created(server, count):
         server.wait_event("end", is_ours, since=since)
         since = next(i for i in range(since, server.mark()) if isinstance(server.lines[i], dict) and
                      server.lines[i]["event"] == "end" and is_ours(server.lines[i])) + 1
-    return [text(bytes.fromhex(e["first"]), 1) for e in server.events("end") if is_ours(e)]
+    return [text(bytes.fromhex(e["first"]), 1) for e in server.finished() if is_ours(e)]
 
 
 def wait_ready(daemon, client, number, ids, server, user="ann"):
@@ -331,7 +331,7 @@ def warm(scene):
     expect_equal(session_of(server, first["case"]), SESSION.format(100), "the first session of all")
     ids = created(server, 2)
     expect_equal(len(set(ids)), 2, f"different ones: {ids}")
-    request = fields(bytes.fromhex(next(e for e in server.events("end") if text(bytes.fromhex(e["first"]), 1) == ids[0])["first"]))
+    request = fields(bytes.fromhex(next(e for e in server.finished() if text(bytes.fromhex(e["first"]), 1) == ids[0])["first"]))
     expect_equal((fields(request[2][0])[1], list(fields(request[3][0]))), ([b"ann"], [2]), "user and kind of the call")
     other = client.call(SPARK + "Config", head(140, "bob"))
     expect_equal(session_of(server, other["case"]), SESSION.format(140), "another user's")

@@ -77,7 +77,7 @@ class Left:
         return bytes.fromhex(event["first"])
 
     def calls(self, method):
-        return [e for e in self.server.events("begin") if e["method"] == method]
+        return [e for e in self.server.begun() if e["method"] == method]
 
     def pass_grace(self):
         """Until a grace that began before this has ended for sure."""
@@ -191,7 +191,7 @@ def named(scene):
     left.run_process(session=("etl",))
     request = left.wait(INTERRUPT)
     expect_equal(text(request, 6), left.ids.operation, "what is interrupted")
-    plan = next(e for e in left.server.events("end") if e["method"] == EXECUTE)
+    plan = left.server.wait_event("end", lambda e: e["method"] == EXECUTE)
     expect_equal(text(request, 1), text(bytes.fromhex(plan["first"]), 1), "the session at the server")
     expect(text(request, 1) != left.ids.session, "the name was not used")
     left.pass_grace()

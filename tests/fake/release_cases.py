@@ -27,7 +27,7 @@ def expect_answer(result, operation):
 def releases_at(server, operation):
     """Response ids of the operation's ReleaseExecute calls in the order of their arrival; None: release_all."""
     found = []
-    for event in server.events("end"):
+    for event in server.finished():
         message = fields(bytes.fromhex(event["first"])) if event["method"] == SPARK + "ReleaseExecute" else {}
         if message.get(3) == [operation.encode()]:
             found.append((event["first_at"], text(message[6][-1], 1) if 6 in message else None))
@@ -124,5 +124,5 @@ def load(scene):
     totals = json.loads(done.stdout)
     expect_equal((totals["errors"], totals["first_error"]), (0, ""), "errors")
     expect_equal((totals["messages"], totals["releases"]), (8 * 501, 8 * 502), "messages and releases")
-    arrived = [e for e in server.events("begin") if e["method"] == SPARK + "ReleaseExecute"]
+    arrived = [e for e in server.begun() if e["method"] == SPARK + "ReleaseExecute"]
     expect(len(arrived) < totals["releases"] // 2, f"{len(arrived)} of {totals['releases']} went to the server")

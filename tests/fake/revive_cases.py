@@ -127,7 +127,7 @@ class Lost:
     def arrived(self, result):
         """What the server got up to this call: method, message."""
         self.server.of_case("end", result["case"])
-        found = sorted(self.server.events("end"), key=lambda event: event["first_at"])
+        found = sorted(self.server.finished(), key=lambda event: event["first_at"])
         return [(event["method"].rpartition("/")[2], bytes.fromhex(event["first"])) for event in found]
 
 
@@ -278,4 +278,4 @@ def once(scene):
     lost.restart(2)
     result = running.finish()
     expect_lost(result, "make a new session")
-    expect_equal({event["method"] for event in lost.server.events("begin")}, {SPARK + "ReattachExecute"}, "calls at the new server")
+    expect_equal({event["method"] for event in lost.server.begun()}, {SPARK + "ReattachExecute"}, "calls at the new server")

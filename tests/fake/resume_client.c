@@ -107,10 +107,10 @@ static grpc_channel *connect_channel(const char *target)
 {
     grpc_arg args[] = {number_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1),
                        number_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
-                       number_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
-                       number_arg(GRPC_ARG_ENABLE_RETRIES, 0),
+                       number_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0), number_arg(GRPC_ARG_ENABLE_RETRIES, 0),
                        number_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20),
-                       number_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20),
+                       /* Not a pause: the time that an attempt to connect has. */
+                       number_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20000),
                        number_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 50)};
     grpc_channel_args all = {sizeof(args) / sizeof(args[0]), args};
     grpc_channel_credentials *credentials = grpc_insecure_credentials_create();

@@ -73,7 +73,8 @@ class Line:
     def expect_whole(self, result):
         """Every operation ended well, and none was executed twice."""
         expect_equal((result["problems"], result["first_problem"]), (0, ""), "what the client saw")
-        expect_equal(result["complete"], result["operations"], f"complete operations ({result['message']!r})")
+        log = self.daemon.log()[-500:] if self.daemon else ""
+        expect_equal(result["complete"], result["operations"], f"complete operations ({result['message']!r}, {log!r})")
         if not self.direct:
             expect_equal(result["statuses"], {"0": result["operations"]}, f"statuses ({result['message']!r})")
         self.expect_once()

@@ -127,7 +127,7 @@ void operations_release(Operations *operations, const SparkRequest *request)
 }
 
 typedef struct Sums {
-    uint64_t most_executions, gone, abandoned, complete, attaches, sent;
+    uint64_t most_executions, gone, attached, abandoned, complete, attaches, sent;
 } Sums;
 
 static Sums add_up(const Operations *operations, const char *id, int64_t now_us)
@@ -140,6 +140,7 @@ static Sums add_up(const Operations *operations, const char *id, int64_t now_us)
             sums.most_executions =
                 at->n_executions > sums.most_executions ? at->n_executions : sums.most_executions;
             sums.gone += at->is_gone;
+            sums.attached += at->attached != NULL;
             sums.abandoned += !at->is_gone && operation_abandoned(at, now_us);
             sums.complete += at->is_complete;
             sums.attaches += at->n_attaches;
@@ -162,6 +163,6 @@ void operations_describe(const Operations *operations, const char *id, int64_t n
                  ",\"not_found\":%" PRIu64 ",\"not_available\":%" PRIu64 ",\"refused\":%" PRIu64,
                  sums.attaches, operations->n_releases, operations->n_disconnected, operations->n_not_found,
                  operations->n_not_available, operations->n_refused);
-    bytes_printf(out, ",\"ended\":%" PRIu64 ",\"abandoned\":%" PRIu64 "}", operations->n_ended,
-                 sums.abandoned);
+    bytes_printf(out, ",\"ended\":%" PRIu64 ",\"attached\":%" PRIu64 ",\"abandoned\":%" PRIu64 "}",
+                 operations->n_ended, sums.attached, sums.abandoned);
 }

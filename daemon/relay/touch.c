@@ -8,7 +8,9 @@
 #include "relay/own_call.h"
 #include "spark/codec.h"
 
-#define SWEEPS_A_PERIOD 8 /* so late a touch may be; the server's patience has to outlast it */
+/* So late a touch may be, and so soon one that failed is made again. Of Spark's five minutes the default of
+ * three leaves room for several; the two after which a stream ends are over by then. */
+#define SWEEPS_A_PERIOD 8
 
 typedef struct Touch {
     Call *call;

@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                all of it
 #   tests/run.sh --quick        without the real Spark servers
-#   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e faults revive (can be given
+#   tests/run.sh --only PART    one of: build lint unit ring sdk workspace scenario h2spec e2e faults revive pause (can be given
 #                               more than once)
 #
 # Ends with one plain line `N passed, N failed, N skipped`; the exit code is 0 only when nothing failed.
@@ -12,7 +12,7 @@ set -euo pipefail
 # shellcheck source=tests/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PARTS=(build lint unit ring sdk workspace scenario h2spec e2e faults revive)
+PARTS=(build lint unit ring sdk workspace scenario h2spec e2e faults revive pause)
 WANTED=()
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -181,6 +181,9 @@ if wanted faults; then
 fi
 if wanted revive; then
     run_part revive 600 tests/e2e/revive.sh --daemon "$RELEASE"
+fi
+if wanted pause; then
+    run_part pause 600 tests/e2e/pause.sh --daemon "$RELEASE"
 fi
 
 say

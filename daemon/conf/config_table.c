@@ -187,6 +187,9 @@ const ConfigKey CONFIG_KEYS[] = {
                   "The named session that they are clones of (Spark 4.1); unset: they are empty"),
     PROFILE("resume_timeout", CONFIG_DURATION, resume_timeout_ms, "270s", 0, 24 * 3600 * SECOND,
             "How long results that broke off are tried to go on; servers keep them for 5 minutes"),
+    PROFILE(
+        "reattach_period", CONFIG_DURATION_OR_NO, reattach_period_ms, "180s", SECOND / 10, 24 * 3600 * SECOND,
+        "How often a query is reattached whose client does not read on; servers give it up after 5 minutes"),
     PROFILE("revive", CONFIG_BOOLEAN, revive, "no", 0, 0,
             "Make settings and temporary views again in a new session when the server has lost one"),
     PROFILE("revive_limit", CONFIG_SIZE, revive_limit, "1MiB", 64 * KIB, 64 * MIB,

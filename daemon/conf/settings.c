@@ -39,8 +39,9 @@ static bool is_same_pool(const ProfileSettings *a, const ProfileSettings *b)
     return a->warm == b->warm && a->connections == b->connections &&
            a->max_connections == b->max_connections && a->connect_timeout_ms == b->connect_timeout_ms &&
            a->credential_timeout_ms == b->credential_timeout_ms &&
-           a->resume_timeout_ms == b->resume_timeout_ms && a->keepalive_ms == b->keepalive_ms &&
-           a->http2_ping_ms == b->http2_ping_ms && a->http2_ping_force == b->http2_ping_force;
+           a->resume_timeout_ms == b->resume_timeout_ms && a->reattach_period_ms == b->reattach_period_ms &&
+           a->keepalive_ms == b->keepalive_ms && a->http2_ping_ms == b->http2_ping_ms &&
+           a->http2_ping_force == b->http2_ping_force;
 }
 
 bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)

@@ -171,8 +171,9 @@ typedef struct ProfileSettings {
     char *warm_template;        /* the named session that they are clones of; NULL: none */
     char *session;              /* the named session of calls that name none; NULL: each client has its own */
     uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
-    bool revive;                /* make a session that the server has lost again */
-    size_t revive_limit;        /* bytes kept of one session for that */
+    uint64_t reattach_period_ms; /* of an operation whose client does not read; 0: never */
+    bool revive;                 /* make a session that the server has lost again */
+    size_t revive_limit;         /* bytes kept of one session for that */
 } ProfileSettings;
 
 /* Whether a reload may leave connections and credentials of the one to the other: all but the places, which

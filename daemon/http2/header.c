@@ -44,6 +44,12 @@ void header_list_add_received(HeaderList *list, nghttp2_rcbuf *name, nghttp2_rcb
                                    (uint32_t)name_bytes.len, (uint32_t)value_bytes.len, name, value});
 }
 
+void header_list_add_all(HeaderList *list, const HeaderList *received)
+{
+    for (size_t i = 0; i < received->n_entries; i++)
+        header_list_add_received(list, received->entries[i].name_buffer, received->entries[i].value_buffer);
+}
+
 bool header_name_is(const Header *header, const char *name)
 {
     size_t length = strlen(name);

@@ -44,6 +44,8 @@ void header_list_clear(HeaderList *list);
 void header_list_add(HeaderList *list, Header header);
 /* Appends a header received from nghttp2; takes a reference on both buffers. */
 void header_list_add_received(HeaderList *list, struct nghttp2_rcbuf *name, struct nghttp2_rcbuf *value);
+/* Appends all of another one, which was received; takes references. */
+void header_list_add_all(HeaderList *list, const HeaderList *received);
 /* The first one of that name, or NULL. */
 const Header *header_list_find(const HeaderList *list, const char *name);
 /* Copies the value's start as a string; false when there is no such header or it does not fit. */

@@ -6,6 +6,7 @@
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/revival.h"
+#include "relay/touch.h"
 #include "spark/codec.h"
 
 #define UNREAD_WINDOWS 4   /* of results that a client may leave unread before it is waited for */
@@ -120,11 +121,9 @@ static void rewind_request(Call *call)
     call->to_upstream.output_ends = call->from_client.ended;
 }
 
-/* Our own request in place of the client's, which call_try_again() has put aside. */
-static void write_reattach(Call *call)
+size_t call_write_reattach(const Call *call, uint8_t *bytes, size_t capacity)
 {
     const Envelope *envelope = &call->request.envelope;
-    uint8_t bytes[CODEC_REATTACH_SIZE];
     ReattachFields fields = {
         .session_id = call->mapped ? call->mapped->session_id : envelope_text(envelope, ENVELOPE_SESSION_ID),
         .user_id = envelope_text(envelope, ENVELOPE_USER_ID),
@@ -136,16 +135,25 @@ static void write_reattach(Call *call)
                 ? call->mapped->server_session_id
                 : envelope_text(envelope, ENVELOPE_SERVER_SIDE_SESSION_ID),
     };
+    return codec_write_reattach_request(bytes, capacity, &fields);
+}
+
+/* Our own request in place of the client's, which call_try_again() has put aside. */
+static void queue_reattach(Call *call)
+{
+    uint8_t bytes[CODEC_REATTACH_SIZE];
     stream_clear(&call->to_upstream);
-    size_t length = codec_write_reattach_request(bytes, sizeof bytes, &fields);
+    size_t length = call_write_reattach(call, bytes, sizeof bytes);
     stream_queue(&call->to_upstream, bytes, length, NULL);
     call->to_upstream.output_ends = true;
 }
 
 static void prepare_again(Call *call)
 {
+    call->may_be_disconnected = touch_end(call);
+    call->is_let_go = false;
     if (call->reattaches)
-        write_reattach(call);
+        queue_reattach(call);
     else
         rewind_request(call);
     if (call->mapped)

@@ -11,6 +11,7 @@
 #include "relay/own_call.h"
 #include "relay/release.h"
 #include "relay/revival.h"
+#include "relay/touch.h"
 
 #define MAX_SPARE_CALLS     64
 #define OWN_CALL_TIMEOUT_MS 15000 /* others may wait for a call of our own */
@@ -236,7 +237,8 @@ static void call_recycle(Call *call)
     call->client_deadline_ns = call->sent_ns = call->upstream_ended_ns = 0;
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;
-    call->broken_since_ns = 0;
+    call->broken_since_ns = call->touched_ns = call->bytes_at_sweep = 0;
+    call->may_be_disconnected = call->is_let_go = call->is_kept_alive = false;
     call->response_started = call->is_reading_page = call->is_bulk = false;
     call->reattaches = call->knows_server_session = call->token_was_refused = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)
@@ -283,6 +285,7 @@ void call_finish(Call *call)
     relay->counts.bytes_to_clients += call->bytes_to_client;
     relay->counts.bytes_to_servers += call->bytes_from_client;
     call_log(call);
+    (void)touch_end(call);
     own_call_ended(call);
     release_call_ended(call);
     revival_call_ended(call);

@@ -75,6 +75,7 @@ struct Call {
     struct Release *release; /* what it waits for, or was made by; NULL: none */
     MappedCall *mapped;      /* when the session has another id at the server; NULL: it has not */
     struct OwnCall *own;     /* when the daemon made it and waits for its end; else NULL */
+    struct Touch *touch;     /* that keeps its operation at the server, under way; NULL: none */
     JournalEntry *journaled; /* what it does to its session, for the journal if it succeeds; NULL: nothing */
     Operation *operation;    /* whose results it brings, the newest call to do so; NULL: none */
     MessageWatch request, response;
@@ -102,11 +103,16 @@ struct Call {
     bool knows_server_session : 1; /* the answer has told the server's own id of the session */
     bool response_started : 1;     /* response headers went to the client */
     bool is_bulk : 1;
-    bool is_reading_page : 1; /* the answer is no gRPC: what its page says is wanted */
+    bool is_reading_page : 1;     /* the answer is no gRPC: what its page says is wanted */
+    bool may_be_disconnected : 1; /* by a touch: the server ends the attempt's stream for that */
+    bool is_let_go : 1;           /* neither client nor server need its operation any more */
+    bool is_kept_alive : 1;       /* has been, and the log says so */
 
     uint32_t status; /* grpc-status of the answer; UNKNOWN until there is one */
     uint64_t started_ns, sent_ns, upstream_ended_ns;
+    uint64_t touched_ns; /* when a touch was last answered; 0: never */
     uint64_t bytes_from_client, bytes_to_client;
+    uint64_t bytes_at_sweep; /* bytes_to_client when touch.c last came by */
     Pin client_pin, upstream_pin;
     unsigned n_pins;
 };
@@ -157,6 +163,8 @@ void call_pin_to_upstream(Call *call, Connection *connection);
 void call_log(const Call *call);
 /* In attempt.c */
 void call_end_attempt(Call *call, uint32_t http2_error);
+/* The ReattachExecute, framed, that goes on where the client is. Returns its length. */
+size_t call_write_reattach(const Call *call, uint8_t *bytes, size_t capacity);
 /* The request will not be sent again. */
 void call_forget_request(Call *call);
 /* Another attempt, after `wait_ms`; 0: at once. State RUNNING, the last attempt has been ended. */

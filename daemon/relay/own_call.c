@@ -23,8 +23,13 @@ static void add_headers(HeaderList *headers, const Method *method)
 bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *session, MethodId method,
                     const uint8_t *bytes, size_t length)
 {
-    HeaderList headers = {NULL, 0, 0, 0};
-    add_headers(&headers, method_get(method));
+    HeaderList headers = HEADER_LIST_INIT;
+    if (own && own->headers.n_entries > 0) {
+        headers = own->headers;
+        own->headers = (HeaderList)HEADER_LIST_INIT;
+    } else {
+        add_headers(&headers, method_get(method));
+    }
     Call *call = call_new_own(relay, upstream, session, method_get(method), &headers, bytes, length);
     header_list_deinit(&headers);
     if (!own) {
@@ -32,6 +37,7 @@ bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *ses
         return true;
     }
     call->own = own;
+    own->call = call;
     own->problem[0] = own->server_side_session_id[0] = '\0';
     bool has_ended = false;
     own->has_ended = &has_ended;
@@ -42,13 +48,38 @@ bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *ses
     return true;
 }
 
+void own_call_leave(OwnCall *own)
+{
+    Call *call = own->call;
+    if (!call)
+        return;
+    own->call = NULL;
+    call->own = NULL;
+    call->status = STATUS_CANCELLED;
+    call_end_attempt(call, STREAM_CANCEL);
+    call_finish(call);
+}
+
+bool own_call_is_taken_up(Call *call)
+{
+    if (!call->own || !call->own->ends_at_headers)
+        return false;
+    call->status = STATUS_OK;
+    call_end_attempt(call, STREAM_CANCEL);
+    call_finish(call);
+    return true;
+}
+
 void own_call_ended(Call *call)
 {
     OwnCall *own = call->own;
     call->own = NULL;
-    if (own && own->has_ended)
+    if (!own)
+        return;
+    own->call = NULL;
+    if (own->has_ended)
         *own->has_ended = true;
-    else if (own)
+    else
         own->on_ended(own, call->status);
 }
 

@@ -14,7 +14,10 @@ typedef struct OwnCall OwnCall;
 
 struct OwnCall {
     void (*on_ended)(OwnCall *own, uint32_t status); /* may free it */
-    char session_id[UUID_TEXT_SIZE];                 /* in its message */
+    char session_id[SESSION_ID_SIZE];                /* in its message */
+    HeaderList headers;                              /* instead of the usual ones; empty: those */
+    bool ends_at_headers; /* of the answer, with OK: it is enough that the server has taken it up */
+    Call *call;           /* while it is under way */
     char problem[OWN_CALL_PROBLEM_SIZE];          /* the server's words or ours; empty: it has ended well */
     char server_side_session_id[SESSION_ID_SIZE]; /* as the answer has it; empty: it has none */
     bool *has_ended; /* while it begins, so that nobody is told of the end from within */
@@ -22,11 +25,15 @@ struct OwnCall {
 
 /*
  * Sends one message, framed, to `upstream`. `own`, with on_ended and session_id set, lives until it is told
- * of the end, which comes in time; or it is NULL, and the session is `session`, which may be NULL too. False:
- * it has ended at once, `own` has the problem and is not told.
+ * of the end, which comes in time, or has left; its headers are taken over. Or it is NULL, and the session is
+ * `session`, which may be NULL too. False: it has ended at once, `own` has the problem and is not told.
  */
 bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *session, MethodId method,
                     const uint8_t *bytes, size_t length);
+/* It is ended, if it is under way, and not told of it. */
+void own_call_leave(OwnCall *own);
+/* For response.c: the server answers. True: that was all that was wanted, and it has ended. */
+bool own_call_is_taken_up(Call *call);
 /* For call.c: the call has been accounted for. */
 void own_call_ended(Call *call);
 /* For response.c: some of the answer to a call of our own. */

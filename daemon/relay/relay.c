@@ -9,6 +9,7 @@
 #include "relay/client.h"
 #include "relay/orphans.h"
 #include "relay/release.h"
+#include "relay/touch.h"
 
 #define MAX_FAILURES_LOGGED 20 /* lines a second */
 
@@ -56,6 +57,7 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     relay->registry.on_operation_gone = release_operation_gone;
     relay->registry.on_session_gone = orphans_session_gone;
     relay->expiry = (Deadline)DEADLINE_INIT(on_expiry);
+    touch_init(relay);
     list_init(&relay->upstreams);
     relay_init_profiles(relay);
     relay->https = https_new(loop);
@@ -147,6 +149,7 @@ void relay_close(Relay *relay)
         registry_forget(&relay->registry, container_of(list_first(&relay->registry.sessions), Session, link));
     deadline_clear(&relay->deadlines, &relay->sweep);
     deadline_clear(&relay->deadlines, &relay->expiry);
+    deadline_clear(&relay->deadlines, &relay->touching);
     list_for_each(link, &relay->upstreams)
     {
         Upstream *upstream = container_of(link, Upstream, link);

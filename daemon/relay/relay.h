@@ -61,8 +61,9 @@ typedef struct Relay {
     WarmSessions warm_sessions;
     Destinations destinations;
     unsigned n_guests;
-    Deadline sweep;  /* of guests that nobody uses; set while there are any */
-    Deadline expiry; /* of sessions; set while there are any that can expire */
+    Deadline sweep;    /* of guests that nobody uses; set while there are any */
+    Deadline expiry;   /* of sessions; set while there are any that can expire */
+    Deadline touching; /* of operations whose clients do not read; set while there are any that could be */
     Fallback fallback;
     List upstreams; /* all there are, the retired ones too */
     List clients;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/touch.h"
 #include "spark/codec.h"
 
 /*
@@ -169,6 +170,8 @@ bool release_take(Call *call)
 {
     const bool *flags = call->request.envelope.flags;
     Operation *operation = operation_of(call);
+    if (operation && operation->streaming && flags[ENVELOPE_RELEASE_ALL])
+        touch_let_go(operation->streaming);
     if (!call->relay->settings->coalesce_releases || !operation || !call->request.is_done)
         return false;
     if (flags[ENVELOPE_RELEASE_ALL])

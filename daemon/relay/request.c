@@ -13,6 +13,7 @@
 #include "relay/release.h"
 #include "relay/revival.h"
 #include "relay/route.h"
+#include "relay/touch.h"
 
 #define HOLD_LIMIT (64 * 1024) /* bytes held back at the most while its session is looked for */
 
@@ -246,6 +247,7 @@ static void take_over(Call *call, Operation *operation)
     bool is_checking = older->resume.state == RESUME_CHECKING; /* what comes first it has had already */
     older->operation = NULL;
     resume_reset(&older->resume);
+    call->may_be_disconnected |= touch_end(older);
     if (is_checking || (older->state == CALL_WAITING && older->broken_since_ns))
         call_fail(older, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "REATTACHED_ELSEWHERE"},
                   "sparkbouncer: another call of the client has taken over the results of this operation");
@@ -275,10 +277,12 @@ static void register_operation(Call *call)
         operation->is_running = true;
         operation_serve(operation, &call->client->operations);
     }
-    if (is_reattachable(call) && call->bytes_to_client == 0)
-        resume_begin(&call->resume, call->method->id == METHOD_REATTACH_EXECUTE
-                                        ? envelope_text(envelope, ENVELOPE_RESPONSE_ID)
-                                        : NULL);
+    if (!is_reattachable(call) || call->bytes_to_client > 0)
+        return;
+    resume_begin(&call->resume, call->method->id == METHOD_REATTACH_EXECUTE
+                                    ? envelope_text(envelope, ENVELOPE_RESPONSE_ID)
+                                    : NULL);
+    touch_watch(call);
 }
 
 static void route(Call *call)

@@ -130,7 +130,7 @@ void response_headers_received(Call *call, bool end)
     if (!resume_is_possible(&call->resume))
         call_forget_request(call); /* it is being answered: never sent again */
     fallback_answered(call);
-    if (call->response_started)
+    if (own_call_is_taken_up(call) || call->response_started)
         return; /* the client's stream goes on */
     call->response_started = true;
     credential_accepted(call);
@@ -238,6 +238,10 @@ static bool is_unknown_operation(const Call *call, const Header *message)
 static bool recover_from_status(Call *call, const HeaderList *trailers)
 {
     const Header *message = header_list_find(trailers, "grpc-message");
+    if (call->may_be_disconnected && says(message, "INVALID_CURSOR.DISCONNECTED")) {
+        call->may_be_disconnected = false;
+        return call_recover(call, ATTEMPT_CUT_SHORT, "the daemon itself has reattached the operation");
+    }
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");

@@ -85,6 +85,7 @@ def spark_command(args, scratch, token):
     }
     command = [str(package / "bin" / "spark-submit"), "--master", f"local[{args.cores}]", "--driver-memory", args.memory,
                "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--name", "sparkbouncer-test"]
+    settings.update(setting.split("=", 1) for setting in args.conf)
     for key, value in settings.items():
         command += ["--conf", f"{key}={value}"]
     return command + [str(jars[0])], environment, STARTED
@@ -150,6 +151,7 @@ def main():
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--memory", default="2g")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="of Spark's")
     args = parser.parse_args()
     die_with_parent()
     if os.getppid() == 1:

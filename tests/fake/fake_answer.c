@@ -134,7 +134,7 @@ static void make_message(FakeCall *call, Bytes *out, uint64_t index)
     bool completes = !call->script.no_complete && call->status == 0 && index + 1 == call->n_messages;
     if (call->describes) {
         bytes_append(&call->first, "", 1);
-        operations_describe(call->server->operations, (const char *)call->first.data, out);
+        operations_describe(call->server->operations, (const char *)call->first.data, clock_us(), out);
     } else if (call->script.summary)
         bytes_append(out, note, strlen(note));
     else if (call->script.gzip) /* something that gzip makes smaller */

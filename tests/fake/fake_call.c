@@ -17,6 +17,7 @@ static void fake_call_free(FakeCall *call)
     timer_stop(&call->server->loop, &call->timer);
     timer_stop(&call->server->loop, &call->stall);
     timer_stop(&call->server->loop, &call->resume);
+    timer_stop(&call->server->loop, &call->sender);
     if (call->call)
         grpc_call_unref(call->call);
     if (call->received)

@@ -34,7 +34,7 @@ typedef struct FakeCall {
     grpc_call_details details;
     grpc_metadata_array metadata;
     Op arrival, closing, reading, writing, ending;
-    Timer timer, stall, resume;
+    Timer timer, stall, resume, sender;
     unsigned n_pending; /* ops in flight; the object goes at zero */
 
     uint64_t id;

@@ -12,6 +12,7 @@ static void take_over(FakeCall *call, Operation *operation)
     if (before) {
         call->server->operations->n_disconnected++;
         before->operation = NULL;
+        timer_stop(&call->server->loop, &before->sender);
         fake_call_interrupt(
             before, GRPC_STATUS_INTERNAL,
             "[INVALID_CURSOR.DISCONNECTED] The cursor is invalid. The cursor has been disconnected "
@@ -19,6 +20,26 @@ static void take_over(FakeCall *call, Operation *operation)
     }
     operation->attached = call;
     call->operation = operation;
+}
+
+static void detach(FakeCall *call)
+{
+    timer_stop(&call->server->loop, &call->sender);
+    call->operation->detached_us = clock_us();
+    call->operation->attached = NULL;
+    call->operation = NULL;
+}
+
+/* As Spark's sender after two minutes: the operation has no stream any more, and what the client has not read
+ * is still before the stream's end. */
+static void on_sender_over(Timer *timer)
+{
+    FakeCall *call = container_of(timer, FakeCall, sender);
+    if (!call->operation)
+        return;
+    call->server->operations->n_ended++;
+    detach(call);
+    fake_call_interrupt(call, GRPC_STATUS_OK, "");
 }
 
 static void attach(FakeCall *call, Operation *operation, uint64_t from)
@@ -35,6 +56,8 @@ static void attach(FakeCall *call, Operation *operation, uint64_t from)
     bool ends_early = call->script.segment > 0 &&
                       (call->script.segment_times == 0 || operation->n_segments < call->script.segment_times);
     call->segment_end = ends_early ? from + call->script.segment : NEVER;
+    if (call->script.sender_ms > 0)
+        timer_start(&call->server->loop, &call->sender, call->script.sender_ms, on_sender_over);
 }
 
 static const char *execute(FakeCall *call)
@@ -70,13 +93,19 @@ static const char *reattach(FakeCall *call)
         operations->n_not_found++;
         return "[INVALID_HANDLE.OPERATION_NOT_FOUND] The handle is invalid. Operation not found.";
     }
+    if (operation_abandoned(operation, clock_us())) {
+        operations->n_not_found++;
+        return "[INVALID_HANDLE.OPERATION_ABANDONED] The handle is invalid. Operation was considered "
+               "abandoned "
+               "because of inactivity and removed.";
+    }
     if (!operation->reattachable)
         return "[INVALID_CURSOR.NOT_REATTACHABLE] The cursor is invalid. The cursor is not reattachable.";
     const char *problem = operation_position(operations, operation, &call->request, &from);
     if (!problem) {
         call->script.first_delay_ms = 0;
         attach(call, operation, from);
-        call->script.first_delay_ms = 0; /* it was for the execution */
+        call->script.first_delay_ms = call->script.reattach_ms; /* the other was for the execution */
     }
     return problem;
 }
@@ -124,8 +153,7 @@ void fake_call_detach(FakeCall *call)
     Operation *operation = call->operation;
     if (!operation)
         return;
-    operation->attached = NULL;
-    call->operation = NULL;
+    detach(call);
     if (operation->script.forget > 0 && operation->n_sent >= operation->script.forget)
         operation->is_forgotten = true;
     if (!operation->reattachable || operation->is_forgotten)

@@ -67,10 +67,17 @@ Operation *operations_execute(Operations *operations, const SparkRequest *reques
     operation->reattachable = request->reattachable;
     operation->is_gone = operation->is_forgotten = operation->is_complete = false;
     operation->n_sent = operation->n_released = operation->n_segments = 0;
+    operation->detached_us = 0;
     operations->n_executions++;
     if (operation->n_executions++ > 0)
         operations->n_again++;
     return operation;
+}
+
+bool operation_abandoned(const Operation *operation, int64_t now_us)
+{
+    return operation->script.detached_ms > 0 && !operation->attached && operation->detached_us > 0 &&
+           now_us - operation->detached_us > (int64_t)operation->script.detached_ms * 1000;
 }
 
 /* The first response that is still there. Of those sent some are kept for resending, and always the last. */
@@ -120,12 +127,12 @@ void operations_release(Operations *operations, const SparkRequest *request)
 }
 
 typedef struct Sums {
-    uint64_t most_executions, gone, complete, attaches, sent;
+    uint64_t most_executions, gone, attached, abandoned, complete, attaches, sent;
 } Sums;
 
-static Sums add_up(const Operations *operations, const char *id)
+static Sums add_up(const Operations *operations, const char *id, int64_t now_us)
 {
-    Sums sums = {0, 0, 0, 0, 0};
+    Sums sums = {0};
     for (size_t i = 0; i < OPERATION_BUCKETS; i++)
         for (const Operation *at = operations->buckets[i]; at; at = at->next) {
             if (*id != '\0' && strcmp(at->id, id) != 0)
@@ -133,6 +140,8 @@ static Sums add_up(const Operations *operations, const char *id)
             sums.most_executions =
                 at->n_executions > sums.most_executions ? at->n_executions : sums.most_executions;
             sums.gone += at->is_gone;
+            sums.attached += at->attached != NULL;
+            sums.abandoned += !at->is_gone && operation_abandoned(at, now_us);
             sums.complete += at->is_complete;
             sums.attaches += at->n_attaches;
             sums.sent += at->n_sent;
@@ -140,9 +149,9 @@ static Sums add_up(const Operations *operations, const char *id)
     return sums;
 }
 
-void operations_describe(const Operations *operations, const char *id, Bytes *out)
+void operations_describe(const Operations *operations, const char *id, int64_t now_us, Bytes *out)
 {
-    Sums sums = add_up(operations, id);
+    Sums sums = add_up(operations, id, now_us);
     bytes_printf(out,
                  "{\"operations\":%" PRIu64 ",\"executions\":%" PRIu64 ",\"again\":%" PRIu64
                  ",\"most_executions\":%" PRIu64 ",\"complete\":%" PRIu64 ",\"gone\":%" PRIu64
@@ -151,7 +160,9 @@ void operations_describe(const Operations *operations, const char *id, Bytes *ou
                  sums.most_executions, sums.complete, sums.gone, sums.sent);
     bytes_printf(out,
                  ",\"attaches\":%" PRIu64 ",\"releases\":%" PRIu64 ",\"disconnected\":%" PRIu64
-                 ",\"not_found\":%" PRIu64 ",\"not_available\":%" PRIu64 ",\"refused\":%" PRIu64 "}",
+                 ",\"not_found\":%" PRIu64 ",\"not_available\":%" PRIu64 ",\"refused\":%" PRIu64,
                  sums.attaches, operations->n_releases, operations->n_disconnected, operations->n_not_found,
                  operations->n_not_available, operations->n_refused);
+    bytes_printf(out, ",\"ended\":%" PRIu64 ",\"attached\":%" PRIu64 ",\"abandoned\":%" PRIu64 "}",
+                 operations->n_ended, sums.attached, sums.abandoned);
 }

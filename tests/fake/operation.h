@@ -26,6 +26,7 @@ typedef struct Operation {
     uint64_t n_segments; /* streams that ended by `segment` */
     uint64_t n_executions, n_attaches, n_releases;
     struct FakeCall *attached; /* NULL: nobody */
+    int64_t detached_us;       /* since when nobody is; 0: nobody has ever been */
 } Operation;
 
 /* A session exists from its first ExecutePlan on. */
@@ -41,7 +42,7 @@ typedef struct Operations {
     OperationSession *sessions;
     uint64_t retained; /* bytes of sent responses that stay */
     uint64_t n_operations, n_executions, n_attaches, n_releases, n_again;
-    uint64_t n_disconnected, n_not_found, n_not_available, n_refused;
+    uint64_t n_disconnected, n_not_found, n_not_available, n_refused, n_ended; /* n_ended: by sender_ms */
 } Operations;
 
 /* The operation of that user, session and id, also one that is gone; NULL when there never was one. */
@@ -49,10 +50,12 @@ Operation *operations_find(const Operations *operations, const SparkRequest *req
 bool operations_know_session(const Operations *operations, const SparkRequest *request);
 /* Counts an execution. Starts the operation anew when there was one. */
 Operation *operations_execute(Operations *operations, const SparkRequest *request, const Script *script);
+/* Whether it has been without a stream for too long; it is then gone for good. */
+bool operation_abandoned(const Operation *operation, int64_t now_us);
 /* Where a reattach with that last response begins. NULL: *ret_index is set; else the error to answer. */
 const char *operation_position(Operations *operations, const Operation *operation,
                                const SparkRequest *request, uint64_t *ret_index);
 /* A ReleaseExecute. */
 void operations_release(Operations *operations, const SparkRequest *request);
 /* Counts as JSON, over all of them or of those with that id. */
-void operations_describe(const Operations *operations, const char *id, Bytes *out);
+void operations_describe(const Operations *operations, const char *id, int64_t now_us, Bytes *out);

@@ -436,8 +436,8 @@ def goes_on_itself(scene):
 
 # Two at the same stream.
 
-def await_that(holds, what):
-    end = time.monotonic() + WAIT_S
+def await_that(holds, what, limit=WAIT_S):
+    end = time.monotonic() + limit
     while not holds():
         expect(time.monotonic() < end, f"waited for {what}")
         time.sleep(0.01)

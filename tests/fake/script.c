@@ -95,6 +95,9 @@ static bool set_number(Script *script, const char *key, size_t length, uint64_t 
         {"delay_ms", &script->delay_ms, NULL, NULL},
         {"resume_ms", &script->resume_ms, NULL, NULL},
         {"stall_ms", &script->stall_ms, NULL, NULL},
+        {"sender_ms", &script->sender_ms, NULL, NULL},
+        {"detached_ms", &script->detached_ms, NULL, NULL},
+        {"reattach_ms", &script->reattach_ms, NULL, NULL},
     };
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (!key_is(key, length, numbers[i].name))

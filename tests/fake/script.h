@@ -40,6 +40,10 @@ typedef struct Script {
     int segment_status;     /* the status that they end with */
     uint64_t forget;        /* the operation is gone with the stream that passed this many; 0: never */
     uint64_t corrupt;       /* the response, counted from 1, that is another when sent again; 0: none */
+    unsigned sender_ms;   /* after this long a stream ends OK without result_complete, whatever its client has
+                             not read; 0: never */
+    unsigned detached_ms; /* an operation without a stream for longer than this is abandoned; 0: never */
+    unsigned reattach_ms; /* before the first message of a ReattachExecute */
 
     int status;
     Bytes message; /* UTF-8 */

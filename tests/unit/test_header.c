@@ -137,6 +137,24 @@ START_TEST(received_headers_outlive_the_session)
 }
 END_TEST
 
+START_TEST(received_headers_outlive_the_list_they_came_in)
+{
+    HeaderList copy = HEADER_LIST_INIT;
+    header_list_clear(&list);
+    nghttp2_session *session = receiving_session();
+    receive_request(session);
+    header_list_add_all(&copy, &list);
+    ck_assert_uint_eq(copy.n_entries, list.n_entries);
+    ck_assert_uint_eq(copy.size, list.size);
+    header_list_deinit(&list);
+    nghttp2_session_del(session);
+    const Header *header = header_list_find(&copy, ":authority");
+    ck_assert_ptr_nonnull(header);
+    ck_assert_mem_eq(header->value, "s", 1);
+    header_list_deinit(&copy);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("header");
@@ -148,6 +166,7 @@ int main(void)
     tcase_add_test(tests, size_counts_as_settings_do);
     tcase_add_test(tests, many_headers_keep_their_order);
     tcase_add_test(tests, received_headers_outlive_the_session);
+    tcase_add_test(tests, received_headers_outlive_the_list_they_came_in);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

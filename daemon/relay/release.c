@@ -165,10 +165,20 @@ static bool answer_here(Call *call, Operation *operation)
     return true;
 }
 
+/* The server forgets it now, and must not be taken for one that has never executed it. */
+static void note_release_all(const Operation *operation)
+{
+    Call *streaming = operation->streaming;
+    if (streaming)
+        streaming->is_released = true;
+}
+
 bool release_take(Call *call)
 {
     const bool *flags = call->request.envelope.flags;
     Operation *operation = operation_of(call);
+    if (operation && flags[ENVELOPE_RELEASE_ALL])
+        note_release_all(operation);
     if (!call->relay->settings->coalesce_releases || !operation || !call->request.is_done)
         return false;
     if (flags[ENVELOPE_RELEASE_ALL])

@@ -234,6 +234,14 @@ static bool is_unknown_operation(const Call *call, const Header *message)
            (is_new_session && says(message, "INVALID_HANDLE.SESSION_NOT_FOUND"));
 }
 
+/* The server has taken up a request for the same results after this call's, though no newer one of this
+ * client is known: an older one of ours that has come late, by another connection. */
+static bool is_disconnected_by_older(const Call *call, const Header *message)
+{
+    return call->operation && call->resume.state != RESUME_OFF &&
+           says(message, "INVALID_CURSOR.DISCONNECTED");
+}
+
 /* A status in place of further results may be one after which they can go on. */
 static bool recover_from_status(Call *call, const HeaderList *trailers)
 {
@@ -249,6 +257,8 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
         return true;
     if (call->status == STATUS_UNAVAILABLE)
         return call_recover(call, ATTEMPT_UNAVAILABLE, "the server says UNAVAILABLE");
+    if (is_disconnected_by_older(call, message))
+        return call_recover(call, ATTEMPT_BROKEN, "the server took an older request for a newer one");
     if (call->reattaches && is_unknown_operation(call, message))
         return call_recover(call, ATTEMPT_NO_OPERATION, "the server does not know the operation");
     return false;

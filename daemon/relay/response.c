@@ -185,7 +185,7 @@ static size_t follow_results(Call *call, const uint8_t *bytes, size_t length)
     }
     if (message && !call->knows_server_session)
         learn_server_session(call);
-    if (message)
+    if (known < length)
         call_progressed(call);
     if (call->request_is_kept && known < length)
         call_forget_request(call); /* of what has been answered nothing is sent again */

@@ -44,10 +44,10 @@ typedef struct ModelOperation {
 typedef struct Model {
     ModelOperation operations[MODEL_MAX_OPERATIONS];
     unsigned n_operations;
-    bool is_told;        /* what happens is printed */
-    bool is_over;        /* the script has ended, and with it all that goes wrong */
-    const char *rule;    /* the first that was broken; NULL: none */
-    char violation[400]; /* how */
+    bool is_told;          /* what happens is printed */
+    bool a_goaway_is_lost; /* perhaps, and with it the word that a call was not looked at */
+    const char *rule;      /* the first that was broken; NULL: none */
+    char violation[400];   /* how */
 } Model;
 
 extern Model model;

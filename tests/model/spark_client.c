@@ -67,7 +67,8 @@ static bool is_unavailable_for_a_reason(const ClientCall *call)
                                : operation->n_unprocessed > 0 || !operation->has_run;
     return call->is_taken_over || call->was_paused || operation->client_released_all ||
            operation->said_unavailable || was_refused ||
-           (!operation->is_reattachable && operation->n_faults > 0) ||
+           (!operation->is_reattachable &&
+            (operation->n_faults > 0 || (model.a_goaway_is_lost && !operation->has_run))) ||
            silent_ms >= (call->n_received > 0 ? RESUME_TIMEOUT_MS : CONNECT_TIMEOUT_MS);
 }
 
@@ -83,7 +84,7 @@ static bool is_error_in_place(const ClientCall *call)
 {
     const ModelOperation *operation = call->operation;
     if (strstr(call->message, "DISCONNECTED"))
-        return call->is_taken_over;
+        return call->is_taken_over || operation->client_released_all;
     if (strstr(call->message, "DIVIDE_BY_ZERO"))
         return operation->has_failed;
     if (strstr(call->message, "OPERATION_CANCELED"))

@@ -294,8 +294,10 @@ static ModelOperation *operation_of(const ServerCall *call)
 static void forget(ServerCall *call)
 {
     ModelOperation *operation = operation_of(call);
-    if (operation && call->state <= SERVER_CALL_HELD)
+    if (operation && call->state <= SERVER_CALL_HELD) {
         operation->n_unprocessed++;
+        operation->n_faults += call->connection->endpoint.is_closing; /* that will not be heard any more */
+    }
     let_go(call);
     call->state = SERVER_CALL_CLOSED;
 }
@@ -378,13 +380,14 @@ static bool accept_one(void)
     return true;
 }
 
-/* Its calls are hit by something that is not their own. */
+/* Its calls are hit by something that is not their own; those that are over, too: that may not be known. */
 static void note_fault(ServerConnection *connection)
 {
+    model.a_goaway_is_lost |= connection->goaway_last != STREAM_LAST;
     list_for_each(link, &server.calls)
     {
         const ServerCall *call = container_of(link, const ServerCall, link);
-        if (call->connection == connection && call->state != SERVER_CALL_CLOSED && operation_of(call))
+        if (call->connection == connection && operation_of(call))
             operation_of(call)->n_faults++;
     }
 }
@@ -546,7 +549,6 @@ void server_go_away(unsigned pick, unsigned last)
         return;
     int32_t last_id = last % 3 == 0 ? connection->goaway_last : connection->last_processed;
     model_tell("server: GOAWAY on connection %u, last stream %d", connection->number, last_id);
-    note_fault(connection);       /* the frame may be lost with the connection */
     if (last_id == STREAM_LAST) { /* what is on its way is still taken */
         (void)nghttp2_submit_shutdown_notice(connection->endpoint.session);
         return;

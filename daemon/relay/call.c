@@ -238,7 +238,8 @@ static void call_recycle(Call *call)
     call->n_attempts = 0;
     call->broken_since_ns = 0;
     call->response_started = call->is_reading_page = call->is_bulk = false;
-    call->reattaches = call->knows_server_session = call->token_was_refused = call->is_released = false;
+    call->reattaches = call->knows_server_session = call->token_was_refused = false;
+    call->is_let_go = call->has_taken_over = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)
         list_append(&relay->spare_calls, &call->link);
     else

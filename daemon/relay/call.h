@@ -101,7 +101,8 @@ struct Call {
     bool request_is_kept : 1;      /* all of it, in `kept` and what is still to be sent */
     bool knows_server_session : 1; /* the answer has told the server's own id of the session */
     bool response_started : 1;     /* response headers went to the client */
-    bool is_released : 1;          /* the client has sent release_all for its operation */
+    bool has_taken_over : 1;       /* results that an older call of the client was bringing */
+    bool is_let_go : 1;            /* the client has released the operation, or asks for it by another call */
     bool is_bulk : 1;
     bool is_reading_page : 1; /* the answer is no gRPC: what its page says is wanted */
 

@@ -170,7 +170,7 @@ static void note_release_all(const Operation *operation)
 {
     Call *streaming = operation->streaming;
     if (streaming)
-        streaming->is_released = true;
+        streaming->is_let_go = true;
 }
 
 bool release_take(Call *call)

@@ -244,6 +244,7 @@ static void take_over(Call *call, Operation *operation)
     if (!older || older == call)
         return;
     bool is_checking = older->resume.state == RESUME_CHECKING; /* what comes first it has had already */
+    call->has_taken_over = older->is_let_go = true;
     older->operation = NULL;
     resume_reset(&older->resume);
     if (is_checking || (older->state == CALL_WAITING && older->broken_since_ns))

@@ -234,12 +234,18 @@ static bool is_unknown_operation(const Call *call, const Header *message)
            (is_new_session && says(message, "INVALID_HANDLE.SESSION_NOT_FOUND"));
 }
 
-/* The server has taken up a request for the same results after this call's, though no newer one of this
- * client is known: an older one of ours that has come late, by another connection. */
-static bool is_disconnected_by_older(const Call *call, const Header *message)
+/*
+ * The server has taken up another request for the same results after this call's, and no newer call of the
+ * client is known: it may be one of an older call, which has come late by another connection. That is made up
+ * for once; who attaches elsewhere gets the operation. A call that has everything does not mind.
+ */
+static bool is_disconnected_by_older(Call *call, const Header *message)
 {
-    return call->operation && call->resume.state != RESUME_OFF &&
-           says(message, "INVALID_CURSOR.DISCONNECTED");
+    if (call->resume.state == RESUME_OFF || !says(message, "INVALID_CURSOR.DISCONNECTED"))
+        return false;
+    bool may_be = call->resume.state == RESUME_COMPLETE || call->has_taken_over;
+    call->has_taken_over = false;
+    return may_be;
 }
 
 /* A status in place of further results may be one after which they can go on. */

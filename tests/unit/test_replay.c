@@ -23,7 +23,7 @@ static ReplayFacts facts_of(int i, AttemptEnd end)
         .was_reattach = i & 64,
         .n_attempts = 1,
         .broken_for_ms = i & 128 ? TIMEOUT : IN_TIME,
-        .is_released = i & 256,
+        .is_let_go = i & 256,
         .resume_timeout_ms = TIMEOUT,
     };
 }
@@ -40,7 +40,7 @@ START_TEST(nothing_is_executed_twice)
         ReplayFacts facts = facts_of(_i, end);
         if (replay_decide(&facts) != REPLAY_AGAIN)
             continue;
-        ck_assert(!facts.has_delivered && facts.request_is_kept && !facts.is_complete && !facts.is_released);
+        ck_assert(!facts.has_delivered && facts.request_is_kept && !facts.is_complete && !facts.is_let_go);
         ck_assert(is_certainly_not_executed(end) || facts.is_idempotent);
         ck_assert(!facts.response_started || end == ATTEMPT_NO_OPERATION);
         /* after a ReattachExecute of ours, only the word of the server about an operation that is still this
@@ -104,7 +104,7 @@ static const struct {
      REPLAY_GIVE_UP},
     {"the server does not know an operation that the client has released meanwhile",
      {RESUMABLE, .end = ATTEMPT_NO_OPERATION, .request_is_kept = true, .was_reattach = true,
-      .is_released = true},
+      .is_let_go = true},
      REPLAY_GIVE_UP},
     {"the server has forgotten an operation whose results another call has taken over and released",
      {.end = ATTEMPT_NO_OPERATION, .request_is_kept = true, .was_reattach = true, .n_attempts = 2},

@@ -65,7 +65,7 @@ static void step_end_for_now(const uint16_t *numbers)
 
 static void step_end_badly(const uint16_t *numbers)
 {
-    server_end(numbers[0], (ServerEnd)(1 + numbers[1] % 3));
+    server_end(numbers[0], (ServerEnd)(1 + numbers[1] % 4));
 }
 
 static void step_reset(const uint16_t *numbers)
@@ -127,7 +127,7 @@ static const struct {
     {"client: die", 1, step_die},
     {"server: send", 40, step_send},
     {"server: end for now", 5, step_end_for_now},
-    {"server: end badly", 3, step_end_badly},
+    {"server: end badly", 4, step_end_badly},
     {"server: reset a stream", 9, step_reset},
     {"server: go away", 3, step_go_away},
     {"server: cut", 8, step_cut},

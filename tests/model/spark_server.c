@@ -502,6 +502,15 @@ void server_send(unsigned pick, unsigned n, unsigned part)
     go_on(call);
 }
 
+/* In place of an answer that has not begun. */
+static void answer_page(ServerCall *call)
+{
+    nghttp2_nv headers[] = {header(":status", "502"), header("content-type", "text/html")};
+    let_go(call);
+    call->state = SERVER_CALL_ENDING;
+    (void)nghttp2_submit_response(call->connection->endpoint.session, call->stream, headers, 2, NULL);
+}
+
 void server_end(unsigned pick, ServerEnd end)
 {
     ServerCall *call = pick_call(pick, SERVER_CALL_HELD);
@@ -516,11 +525,14 @@ void server_end(unsigned pick, ServerEnd end)
     operation->n_faults++;
     if (end == SERVER_END_FOR_NOW || end == SERVER_END_FAILED || pick % 2)
         round_up(call);
-    operation->said_unavailable |= end == SERVER_END_UNAVAILABLE;
+    operation->said_unavailable |=
+        end == SERVER_END_UNAVAILABLE || (end == SERVER_END_PAGE && call->headers_sent);
     operation->has_failed |= end == SERVER_END_FAILED;
     call->ends_plainly = end == SERVER_END_NO_STATUS;
     if (end == SERVER_END_FOR_NOW)
         end_call(call, "0", "");
+    else if (end == SERVER_END_PAGE && !call->headers_sent)
+        answer_page(call);
     else if (end == SERVER_END_FAILED)
         end_call(call, INTERNAL, "[DIVIDE_BY_ZERO] Division by zero");
     else

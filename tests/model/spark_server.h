@@ -60,6 +60,7 @@ typedef enum ServerEnd {
     SERVER_END_UNAVAILABLE,
     SERVER_END_FAILED,    /* the operation has */
     SERVER_END_NO_STATUS, /* the stream ends, and that is all */
+    SERVER_END_PAGE,      /* something in between answers HTTP 502 */
 } ServerEnd;
 void server_end(unsigned pick, ServerEnd end);
 void server_reset_call(unsigned pick, uint32_t http2_error);

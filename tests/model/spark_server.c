@@ -224,8 +224,6 @@ static void process(ServerCall *call)
     if (call->connection->last_processed < call->stream)
         call->connection->last_processed = call->stream;
     call->operation = operation;
-    if (operation && call->connection->endpoint.is_closing)
-        operation->n_faults++; /* no answer will leave any more */
     model_tell("server: %s of %s%s%s, stream %d of connection %u", call->method ? call->method->name : "?",
                operation ? model_operation_id(operation) : "nothing", response_id ? ", after " : "",
                response_id ? response_id : "", call->stream, call->connection->number);
@@ -310,6 +308,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     if (!call || !ends || call->state != SERVER_CALL_RECEIVING)
         return 0;
     call->state = SERVER_CALL_HELD;
+    if (connection->endpoint.is_closing && operation_of(call))
+        operation_of(call)->n_faults++; /* no answer will leave any more */
     if (call->stream > connection->goaway_last)
         forget(call);
     else if (!connection->holds)

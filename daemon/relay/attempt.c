@@ -150,8 +150,8 @@ static void queue_reattach(Call *call)
 
 static void prepare_again(Call *call)
 {
-    call->may_be_disconnected = touch_end(call);
-    call->is_let_go = false;
+    call->may_be_disconnected |= touch_end(call);
+    call->is_gone = false;
     if (call->reattaches)
         queue_reattach(call);
     else

@@ -102,10 +102,11 @@ struct Call {
     bool request_is_kept : 1;      /* all of it, in `kept` and what is still to be sent */
     bool knows_server_session : 1; /* the answer has told the server's own id of the session */
     bool response_started : 1;     /* response headers went to the client */
+    bool is_let_go : 1;            /* the client has released the operation, or asks for it by another call */
     bool is_bulk : 1;
     bool is_reading_page : 1;     /* the answer is no gRPC: what its page says is wanted */
-    bool may_be_disconnected : 1; /* by a touch: the server ends the attempt's stream for that */
-    bool is_let_go : 1;           /* neither client nor server need its operation any more */
+    bool may_be_disconnected : 1; /* by a touch or an older call: the server ends the attempt's stream then */
+    bool is_gone : 1;             /* its operation, as the server has told a touch */
     bool is_kept_alive : 1;       /* has been, and the log says so */
 
     uint32_t status; /* grpc-status of the answer; UNKNOWN until there is one */

@@ -32,6 +32,7 @@ static ReplayFacts facts_of(const Call *call, AttemptEnd end)
         .response_started = call->response_started,
         .request_is_kept = call->request_is_kept || nothing_sent,
         .was_reattach = call->reattaches,
+        .is_let_go = call->is_let_go,
         .n_attempts = call->n_attempts,
         .broken_for_ms = broken_for_ms(call),
         .resume_timeout_ms = call->upstream->profile->resume_timeout_ms,

@@ -166,12 +166,22 @@ static bool answer_here(Call *call, Operation *operation)
     return true;
 }
 
+/* The server forgets it now, and must not be taken for one that has never executed it. */
+static void note_release_all(const Operation *operation)
+{
+    Call *streaming = operation->streaming;
+    if (!streaming)
+        return;
+    streaming->is_let_go = true;
+    streaming->may_be_disconnected |= touch_end(streaming);
+}
+
 bool release_take(Call *call)
 {
     const bool *flags = call->request.envelope.flags;
     Operation *operation = operation_of(call);
-    if (operation && operation->streaming && flags[ENVELOPE_RELEASE_ALL])
-        touch_let_go(operation->streaming);
+    if (operation && flags[ENVELOPE_RELEASE_ALL])
+        note_release_all(operation);
     if (!call->relay->settings->coalesce_releases || !operation || !call->request.is_done)
         return false;
     if (flags[ENVELOPE_RELEASE_ALL])

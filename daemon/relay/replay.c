@@ -3,7 +3,7 @@
 /* The request as the client sent it: only while nothing of an answer has gone out. */
 static ReplayDecision again_if(const ReplayFacts *facts, bool is_allowed)
 {
-    bool can_be_sent = !facts->response_started && facts->request_is_kept;
+    bool can_be_sent = !facts->response_started && facts->request_is_kept && !facts->is_let_go;
     return is_allowed && can_be_sent && facts->n_attempts < REPLAY_MAX_ATTEMPTS ? REPLAY_AGAIN
                                                                                 : REPLAY_GIVE_UP;
 }
@@ -30,8 +30,9 @@ ReplayDecision replay_decide(const ReplayFacts *facts)
         return facts->is_resumable ? reattach_if(facts, true) : again_if(facts, facts->is_idempotent);
     case ATTEMPT_UNAVAILABLE: return reattach_if(facts, is_under_way);
     case ATTEMPT_NO_OPERATION: /* it was never executed, as nothing of it has been seen, by no other call */
-        return facts->is_resumable && !facts->has_delivered && facts->request_is_kept ? REPLAY_AGAIN
-                                                                                      : REPLAY_GIVE_UP;
+        return facts->is_resumable && !facts->has_delivered && facts->request_is_kept && !facts->is_let_go
+                   ? REPLAY_AGAIN
+                   : REPLAY_GIVE_UP;
     }
     return REPLAY_GIVE_UP;
 }

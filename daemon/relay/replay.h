@@ -31,6 +31,7 @@ typedef struct ReplayFacts {
     bool response_started; /* at least headers have */
     bool request_is_kept;  /* every byte that was sent can be sent again */
     bool was_reattach;     /* the attempt was a ReattachExecute of ours */
+    bool is_let_go;        /* the client has released the operation, or asks for it by another call */
     unsigned n_attempts;   /* made so far */
     uint64_t broken_for_ms, resume_timeout_ms;
 } ReplayFacts;

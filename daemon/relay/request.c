@@ -245,9 +245,10 @@ static void take_over(Call *call, Operation *operation)
     if (!older || older == call)
         return;
     bool is_checking = older->resume.state == RESUME_CHECKING; /* what comes first it has had already */
+    call->may_be_disconnected = older->is_let_go = true;
     older->operation = NULL;
     resume_reset(&older->resume);
-    call->may_be_disconnected |= touch_end(older);
+    (void)touch_end(older);
     if (is_checking || (older->state == CALL_WAITING && older->broken_since_ns))
         call_fail(older, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "REATTACHED_ELSEWHERE"},
                   "sparkbouncer: another call of the client has taken over the results of this operation");

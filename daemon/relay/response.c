@@ -185,7 +185,7 @@ static size_t follow_results(Call *call, const uint8_t *bytes, size_t length)
     }
     if (message && !call->knows_server_session)
         learn_server_session(call);
-    if (message)
+    if (known < length)
         call_progressed(call);
     if (call->request_is_kept && known < length)
         call_forget_request(call); /* of what has been answered nothing is sent again */
@@ -234,14 +234,26 @@ static bool is_unknown_operation(const Call *call, const Header *message)
            (is_new_session && says(message, "INVALID_HANDLE.SESSION_NOT_FOUND"));
 }
 
+/*
+ * The server has taken up another request for the same results after this call's, and no newer call of the
+ * client is known: it may be a touch, or one of an older call that has come late by another connection. That
+ * is made up for once; who attaches elsewhere gets the operation. A call that has everything does not mind.
+ */
+static bool is_disconnected_by_us(Call *call, const Header *message)
+{
+    if (call->resume.state == RESUME_OFF || !says(message, "INVALID_CURSOR.DISCONNECTED"))
+        return false;
+    bool may_be = call->resume.state == RESUME_COMPLETE || call->may_be_disconnected;
+    call->may_be_disconnected = false;
+    return may_be;
+}
+
 /* A status in place of further results may be one after which they can go on. */
 static bool recover_from_status(Call *call, const HeaderList *trailers)
 {
     const Header *message = header_list_find(trailers, "grpc-message");
-    if (call->may_be_disconnected && says(message, "INVALID_CURSOR.DISCONNECTED")) {
-        call->may_be_disconnected = false;
+    if (is_disconnected_by_us(call, message))
         return call_recover(call, ATTEMPT_CUT_SHORT, "the daemon itself has reattached the operation");
-    }
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");

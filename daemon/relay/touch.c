@@ -40,7 +40,7 @@ static bool is_due(const Call *call, uint64_t now_ns)
 {
     uint64_t attached_ns = call->sent_ns > call->touched_ns ? call->sent_ns : call->touched_ns;
     bool has_moved = call->bytes_to_client != call->bytes_at_sweep;
-    return !call->touch && !call->is_let_go && !has_moved && is_paused(call) &&
+    return !call->touch && !call->is_let_go && !call->is_gone && !has_moved && is_paused(call) &&
            now_ns >= attached_ns + period_ms(call) * NS_PER_MS;
 }
 
@@ -66,12 +66,6 @@ bool touch_end(Call *call)
     return was_sent;
 }
 
-void touch_let_go(Call *call)
-{
-    call->is_let_go = true;
-    call->may_be_disconnected |= touch_end(call);
-}
-
 static const char *operation_id(const Call *call)
 {
     return envelope_text(&call->request.envelope, ENVELOPE_OPERATION_ID);
@@ -95,7 +89,7 @@ static void failed(Call *call, uint32_t status, const char *problem)
         status == STATUS_UNAVAILABLE || status == STATUS_DEADLINE_EXCEEDED || status == STATUS_CANCELLED;
     if (!is_lost)
         call->touched_ns = clock_now_ns();
-    call->is_let_go = is_gone;
+    call->is_gone = is_gone;
     log_write(call->relay->log, is_gone ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
               "profile %s: operation %s, of which the client has not read everything, %s: %s",
               call->upstream->profile->name, operation_id(call),

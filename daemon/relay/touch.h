@@ -20,5 +20,3 @@ void touch_watch(Call *call);
 /* Ends the one that is under way for this call. True: there was one, which may reach the server later than
  * what is sent next, and disconnect that. */
 bool touch_end(Call *call);
-/* The client has released the operation: it is not kept any more. */
-void touch_let_go(Call *call);

@@ -23,10 +23,11 @@ static ReplayFacts facts_of(int i, AttemptEnd end)
         .was_reattach = i & 64,
         .n_attempts = 1,
         .broken_for_ms = i & 128 ? TIMEOUT : IN_TIME,
+        .is_let_go = i & 256,
         .resume_timeout_ms = TIMEOUT,
     };
 }
-#define N_COMBINATIONS 256
+#define N_COMBINATIONS 512
 
 static bool is_certainly_not_executed(AttemptEnd end)
 {
@@ -39,7 +40,7 @@ START_TEST(nothing_is_executed_twice)
         ReplayFacts facts = facts_of(_i, end);
         if (replay_decide(&facts) != REPLAY_AGAIN)
             continue;
-        ck_assert(!facts.has_delivered && facts.request_is_kept && !facts.is_complete);
+        ck_assert(!facts.has_delivered && facts.request_is_kept && !facts.is_complete && !facts.is_let_go);
         ck_assert(is_certainly_not_executed(end) || facts.is_idempotent);
         ck_assert(!facts.response_started || end == ATTEMPT_NO_OPERATION);
         /* after a ReattachExecute of ours, only the word of the server about an operation that is still this
@@ -100,6 +101,10 @@ static const struct {
     {"the server has forgotten an operation of which the client has results",
      {RESUMABLE, .end = ATTEMPT_NO_OPERATION, .request_is_kept = true, .was_reattach = true,
       .has_delivered = true, .response_started = true},
+     REPLAY_GIVE_UP},
+    {"the server does not know an operation that the client has released meanwhile",
+     {RESUMABLE, .end = ATTEMPT_NO_OPERATION, .request_is_kept = true, .was_reattach = true,
+      .is_let_go = true},
      REPLAY_GIVE_UP},
     {"the server has forgotten an operation whose results another call has taken over and released",
      {.end = ATTEMPT_NO_OPERATION, .request_is_kept = true, .was_reattach = true, .n_attempts = 2},

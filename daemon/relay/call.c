@@ -236,7 +236,7 @@ static void call_recycle(Call *call)
     call->client_deadline_ns = call->sent_ns = call->upstream_ended_ns = 0;
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;
-    call->broken_since_ns = 0;
+    call->broken_since_ns = call->retry_after_ms = 0;
     call->response_started = call->is_reading_page = call->is_bulk = false;
     call->reattaches = call->knows_server_session = call->token_was_refused = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)

@@ -91,10 +91,11 @@ struct Call {
     Resume resume;   /* of a reattachable stream: how far the client has got */
     Backoff backoff; /* between attempts, since the client last got something */
     uint64_t
-        broken_since_ns; /* since when there has been no attempt that brought something; 0: all is well */
-    RefusalKind refusal; /* of the last attempt */
-    char *refusal_words; /* what the server said then; NULL: nothing */
-    Text page;           /* of an answer that is no gRPC: its beginning */
+        broken_since_ns;     /* since when there has been no attempt that brought something; 0: all is well */
+    uint64_t retry_after_ms; /* the pause that the upstream asked for when the last attempt ended; 0: none */
+    RefusalKind refusal;     /* of the last attempt */
+    char *refusal_words;     /* what the server said then; NULL: nothing */
+    Text page;               /* of an answer that is no gRPC: its beginning */
     unsigned n_attempts;
     bool token_was_refused : 1;    /* and another was tried, since the client last got something */
     bool reattaches : 1;           /* the attempt is a ReattachExecute of ours, not the request as it came */
@@ -110,6 +111,8 @@ struct Call {
     Pin client_pin, upstream_pin;
     unsigned n_pins;
 };
+
+#define CALL_BUSY_RETRY_MS 1000 /* a pause for clients where nobody knows when there will be room */
 
 #define CALL_KEEP_LIMIT (64 * 1024) /* bytes of a request that are kept so that it can be sent again */
 

@@ -66,6 +66,7 @@ typedef struct Relay {
     Fallback fallback;
     List upstreams; /* all there are, the retired ones too */
     List clients;
+    size_t n_turned_away; /* of them, over the limit */
     List calls;
     List spare_calls;
     bool is_draining;

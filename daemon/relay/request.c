@@ -347,6 +347,8 @@ void request_headers_received(Call *call)
 {
     const HeaderList *headers = &call->from_client.received_headers;
     call->path = header_list_find(headers, ":path");
+    if (client_turns_away(call))
+        return;
     if (call->from_client.headers_too_large) {
         call_fail(
             call, STATUS_RESOURCE_EXHAUSTED, &(StatusDetails){.reason = "HEADERS_TOO_LARGE"},

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/revival.h"
@@ -57,6 +58,7 @@ static void waited_long_enough(Call *call)
     case WAIT_CONNECTION:
     case WAIT_REVIVAL: /* it has limits of its own */
     case WAIT_LOCAL:
+    case WAIT_ARTIFACTS:
     case WAIT_CLUSTER: fail_unreachable(call); break;
     }
 }
@@ -304,6 +306,7 @@ void call_stop_waiting(Call *call)
     case WAIT_LOCAL: fallback_stop_waiting(call); break;
     case WAIT_CLUSTER: cluster_stop_waiting(call->upstream->cluster, &call->cluster_waiter); break;
     case WAIT_REVIVAL: revival_let_go(call); break;
+    case WAIT_ARTIFACTS: artifact_upload_let_go(call); break;
     case WAIT_BACKOFF: break;
     }
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
 #include "relay/release.h"
@@ -57,8 +58,13 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
         stream_consume(stream, length); /* nobody wants it any more */
         return;
     }
-    if (call->mapped)
+    ArtifactUpload *upload = NULL;
+    if (call->mapped) {
         session_patch_apply(&call->mapped->request, (uint8_t *)(uintptr_t)bytes, length);
+        upload = call->upload;
+        if (upload && artifact_upload_is_held(upload))
+            block = NULL; /* a copy, since it may stay for long */
+    }
     if (!call->reattaches)
         stream_queue(&call->to_upstream, bytes, length, block);
     else if (call->request_is_kept) /* what is under way is a request of ours */
@@ -66,6 +72,8 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
     else
         stream_consume(stream, length);
     request_bytes_received(call, bytes, length);
+    if (upload)
+        artifact_upload_received(call, bytes, length);
 }
 
 static void on_client_end(Stream *stream)
@@ -284,6 +292,7 @@ void call_finish(Call *call)
     relay->counts.bytes_to_servers += call->bytes_from_client;
     call_log(call);
     own_call_ended(call);
+    artifact_upload_ended(call);
     release_call_ended(call);
     revival_call_ended(call);
     if (call->operation) {

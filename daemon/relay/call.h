@@ -32,6 +32,7 @@
 #include "spark/scanner.h"
 
 typedef struct MappedCall MappedCall;
+typedef struct ArtifactUpload ArtifactUpload;
 
 /*
  * RECEIVING → HOLDING → WAITING ⇄ RUNNING → ANSWERED → ENDED, with short cuts to ANSWERED for calls that are
@@ -53,6 +54,7 @@ typedef enum CallWait {
     WAIT_CLUSTER,    /* what the workspace says of it, or until it runs */
     WAIT_REVIVAL,    /* of its session */
     WAIT_LOCAL,      /* Spark server to be ready */
+    WAIT_ARTIFACTS,  /* word that the session that has them is still there */
     WAIT_BACKOFF,    /* until it is time for another attempt */
 } CallWait;
 
@@ -74,6 +76,7 @@ struct Call {
     Session *session;        /* a reference; NULL: not known */
     struct Release *release; /* what it waits for, or was made by; NULL: none */
     MappedCall *mapped;      /* when the session has another id at the server; NULL: it has not */
+    ArtifactUpload *upload;  /* of artifacts to a named session; else NULL, as without `mapped` */
     struct OwnCall *own;     /* when the daemon made it and waits for its end; else NULL */
     JournalEntry *journaled; /* what it does to its session, for the journal if it succeeds; NULL: nothing */
     Operation *operation;    /* whose results it brings, the newest call to do so; NULL: none */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/call.h"
 #include "relay/header_kind.h"
 #include "relay/health.h"
@@ -291,6 +292,8 @@ static void route(Call *call)
         return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
         return;
+    if (call->mapped && call->method->id == METHOD_ADD_ARTIFACTS && artifact_upload_begin(call))
+        return;
     call_dispatch(call);
 }
 
@@ -424,6 +427,8 @@ void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
 
 void request_ended(Call *call)
 {
+    if (call->upload)
+        artifact_upload_whole(call);
     if (call->state != CALL_HOLDING || call->upstream)
         return; /* on its way already, or it waits for an earlier release */
     if (call->method)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
@@ -225,8 +226,11 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
         page_received(call, bytes, length);
         return;
     }
-    if (call->mapped)
+    if (call->mapped) {
         session_patch_apply(&call->mapped->response, (uint8_t *)(uintptr_t)bytes, length);
+        if (call->upload)
+            artifact_upload_answered(call, bytes, length);
+    }
     if (resume_is_possible(&call->resume))
         known = follow_results(call, bytes, length);
     else if (!call->response.is_done)

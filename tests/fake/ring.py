@@ -22,6 +22,7 @@ import flow_cases  # noqa: F401
 import policy_cases  # noqa: F401
 import release_cases  # noqa: F401
 import named_cases  # noqa: F401
+import artifact_cases  # noqa: F401
 import revive_cases  # noqa: F401
 import resume_cases  # noqa: F401
 import fault_cases  # noqa: F401

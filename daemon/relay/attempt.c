@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/revival.h"
@@ -14,12 +15,22 @@
 
 /* ---- waiting and deadlines */
 
+/* What waiting cannot mend, a refused certificate for instance, is not to be waited for. */
+static uint64_t next_try_ms(const Upstream *upstream)
+{
+    uint64_t held_back_ms = upstream_held_back_ms(upstream);
+    if (upstream->last_error_is_final)
+        return 0;
+    return held_back_ms > 0 ? held_back_ms : CALL_BUSY_RETRY_MS;
+}
+
 static void fail_unreachable(Call *call)
 {
     const Upstream *upstream = call->upstream;
     const ProfileSettings *profile = upstream->profile;
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
-    StatusDetails details = {.reason = "UPSTREAM_UNREACHABLE", .metadata = metadata};
+    StatusDetails details = {
+        .reason = "UPSTREAM_UNREACHABLE", .metadata = metadata, .retry_after_ms = next_try_ms(upstream)};
     if (upstream->last_error[0] && fallback_take(call, upstream->last_error))
         return;
     if (upstream->last_error[0] && call->broken_since_ns)
@@ -48,6 +59,7 @@ static void waited_long_enough(Call *call)
     case WAIT_CONNECTION:
     case WAIT_REVIVAL: /* it has limits of its own */
     case WAIT_LOCAL:
+    case WAIT_ARTIFACTS:
     case WAIT_CLUSTER: fail_unreachable(call); break;
     }
 }
@@ -228,6 +240,7 @@ static void call_open(Call *call, PooledConnection *pooled)
     }
     fallback_sent(call);
     call->n_attempts++;
+    call->retry_after_ms = 0;
     call->pooled = pooled;
     call->sent_ns = call->relay->http2.now_ns;
     call_set_state(call, CALL_RUNNING);
@@ -301,6 +314,7 @@ void call_stop_waiting(Call *call)
     case WAIT_LOCAL: fallback_stop_waiting(call); break;
     case WAIT_CLUSTER: cluster_stop_waiting(call->upstream->cluster, &call->cluster_waiter); break;
     case WAIT_REVIVAL: revival_let_go(call); break;
+    case WAIT_ARTIFACTS: artifact_upload_let_go(call); break;
     case WAIT_BACKOFF: break;
     }
 }

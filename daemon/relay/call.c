@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
 #include "relay/release.h"
@@ -58,8 +59,13 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
         stream_consume(stream, length); /* nobody wants it any more */
         return;
     }
-    if (call->mapped)
+    ArtifactUpload *upload = NULL;
+    if (call->mapped) {
         session_patch_apply(&call->mapped->request, (uint8_t *)(uintptr_t)bytes, length);
+        upload = call->upload;
+        if (upload && artifact_upload_is_held(upload))
+            block = NULL; /* a copy, since it may stay for long */
+    }
     if (!call->reattaches)
         stream_queue(&call->to_upstream, bytes, length, block);
     else if (call->request_is_kept) /* what is under way is a request of ours */
@@ -67,6 +73,8 @@ static void on_client_data(Stream *stream, const uint8_t *bytes, size_t length, 
     else
         stream_consume(stream, length);
     request_bytes_received(call, bytes, length);
+    if (upload)
+        artifact_upload_received(call, bytes, length);
 }
 
 static void on_client_end(Stream *stream)
@@ -237,7 +245,7 @@ static void call_recycle(Call *call)
     call->client_deadline_ns = call->sent_ns = call->upstream_ended_ns = 0;
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;
-    call->broken_since_ns = call->touched_ns = call->bytes_at_sweep = 0;
+    call->broken_since_ns = call->retry_after_ms = call->touched_ns = call->bytes_at_sweep = 0;
     call->may_be_disconnected = call->is_let_go = call->is_gone = call->is_kept_alive = false;
     call->response_started = call->is_reading_page = call->is_bulk = false;
     call->reattaches = call->knows_server_session = call->token_was_refused = false;
@@ -287,6 +295,7 @@ void call_finish(Call *call)
     call_log(call);
     (void)touch_end(call);
     own_call_ended(call);
+    artifact_upload_ended(call);
     release_call_ended(call);
     revival_call_ended(call);
     if (call->operation) {

@@ -32,6 +32,7 @@
 #include "spark/scanner.h"
 
 typedef struct MappedCall MappedCall;
+typedef struct ArtifactUpload ArtifactUpload;
 
 /*
  * RECEIVING → HOLDING → WAITING ⇄ RUNNING → ANSWERED → ENDED, with short cuts to ANSWERED for calls that are
@@ -53,6 +54,7 @@ typedef enum CallWait {
     WAIT_CLUSTER,    /* what the workspace says of it, or until it runs */
     WAIT_REVIVAL,    /* of its session */
     WAIT_LOCAL,      /* Spark server to be ready */
+    WAIT_ARTIFACTS,  /* word that the session that has them is still there */
     WAIT_BACKOFF,    /* until it is time for another attempt */
 } CallWait;
 
@@ -74,6 +76,7 @@ struct Call {
     Session *session;        /* a reference; NULL: not known */
     struct Release *release; /* what it waits for, or was made by; NULL: none */
     MappedCall *mapped;      /* when the session has another id at the server; NULL: it has not */
+    ArtifactUpload *upload;  /* of artifacts to a named session; else NULL, as without `mapped` */
     struct OwnCall *own;     /* when the daemon made it and waits for its end; else NULL */
     struct Touch *touch;     /* that keeps its operation at the server, under way; NULL: none */
     JournalEntry *journaled; /* what it does to its session, for the journal if it succeeds; NULL: nothing */
@@ -92,10 +95,11 @@ struct Call {
     Resume resume;   /* of a reattachable stream: how far the client has got */
     Backoff backoff; /* between attempts, since the client last got something */
     uint64_t
-        broken_since_ns; /* since when there has been no attempt that brought something; 0: all is well */
-    RefusalKind refusal; /* of the last attempt */
-    char *refusal_words; /* what the server said then; NULL: nothing */
-    Text page;           /* of an answer that is no gRPC: its beginning */
+        broken_since_ns;     /* since when there has been no attempt that brought something; 0: all is well */
+    uint64_t retry_after_ms; /* the pause that the upstream asked for when the last attempt ended; 0: none */
+    RefusalKind refusal;     /* of the last attempt */
+    char *refusal_words;     /* what the server said then; NULL: nothing */
+    Text page;               /* of an answer that is no gRPC: its beginning */
     unsigned n_attempts;
     bool token_was_refused : 1;    /* and another was tried, since the client last got something */
     bool reattaches : 1;           /* the attempt is a ReattachExecute of ours, not the request as it came */
@@ -117,6 +121,8 @@ struct Call {
     Pin client_pin, upstream_pin;
     unsigned n_pins;
 };
+
+#define CALL_BUSY_RETRY_MS 1000 /* a pause for clients where nobody knows when there will be room */
 
 #define CALL_KEEP_LIMIT (64 * 1024) /* bytes of a request that are kept so that it can be sent again */
 

@@ -11,10 +11,17 @@
 
 #define GREETING_TIMEOUT_MS 10000 /* for the first HTTP/2 bytes of a client */
 
+/* Those that find no room are told so, and when to come again, as long as there are not too many of them. */
+#define MAX_TURNED_AWAY_CLIENTS 100
+#define MAX_TURNED_AWAY_CALLS   1000
+#define TURNED_AWAY_TIMEOUT_MS  2000 /* for its first call */
+#define CLIENTS_RETRY_MS        5000 /* connections stay longer than calls */
+
 static Stream *on_stream(Connection *connection)
 {
     Client *client = connection->owner;
-    if (client->relay->is_draining || client->is_refused || client->relay->calls.n_entries >= RELAY_MAX_CALLS)
+    if (client->relay->is_draining ||
+        client->relay->calls.n_entries >= RELAY_MAX_CALLS + MAX_TURNED_AWAY_CALLS)
         return NULL; /* REFUSED_STREAM: a client may safely try elsewhere */
     return &call_new(client)->from_client;
 }
@@ -22,7 +29,36 @@ static Stream *on_stream(Connection *connection)
 static void on_settings(Connection *connection)
 {
     Client *client = connection->owner;
-    deadline_clear(&client->relay->deadlines, &client->greeting);
+    if (!client->is_refused)
+        deadline_clear(&client->relay->deadlines, &client->greeting);
+}
+
+/* Those that are turned away together do not come back together. */
+static uint64_t spread(uint64_t ms)
+{
+    return ms + clock_now_ns() % ms;
+}
+
+bool client_turns_away(Call *call)
+{
+    Client *client = call->client;
+    StatusDetails details = {.reason = "TOO_MANY_CLIENTS", .retry_after_ms = spread(CLIENTS_RETRY_MS)};
+    if (client->is_refused) {
+        call_fail(call, STATUS_UNAVAILABLE, &details,
+                  "sparkbouncer: %u clients are connected, which is all that max_client_connections allows; "
+                  "try again later, or raise it",
+                  client->relay->settings->max_client_connections);
+        connection_announce_shutdown(client->connection);
+        return true;
+    }
+    if (client->relay->calls.n_entries <= RELAY_MAX_CALLS)
+        return false;
+    details = (StatusDetails){.reason = "TOO_MANY_CALLS", .retry_after_ms = spread(CALL_BUSY_RETRY_MS)};
+    call_fail(
+        call, STATUS_UNAVAILABLE, &details,
+        "sparkbouncer: %d calls are under way, which is all that the daemon takes at a time; try again later",
+        RELAY_MAX_CALLS);
+    return true;
 }
 
 /* What people do who cannot know better, and what they should change. */
@@ -67,6 +103,7 @@ static void on_closed(Connection *connection, const ConnectionEnd *end)
     deadline_clear(&relay->deadlines, &client->greeting);
     orphans_client_gone(client);
     list_remove(&relay->clients, &client->link);
+    relay->n_turned_away -= client->is_refused;
     free(client->profile);
     free(client);
     relay_check_idle(relay);
@@ -78,8 +115,30 @@ static const ConnectionEvents EVENTS = {
 static void on_greeting_timeout(Deadline *deadline)
 {
     Client *client = container_of(deadline, Client, greeting);
-    connection_close(client->connection, CONNECTION_END_LOCAL, "it said nothing in HTTP/2 within %d s",
-                     GREETING_TIMEOUT_MS / 1000);
+    if (client->is_refused)
+        connection_close(client->connection, CONNECTION_END_LOCAL, "too many clients");
+    else
+        connection_close(client->connection, CONNECTION_END_LOCAL, "it said nothing in HTTP/2 within %d s",
+                         GREETING_TIMEOUT_MS / 1000);
+}
+
+static bool is_full(const Relay *relay)
+{
+    return relay->clients.n_entries - relay->n_turned_away > relay->settings->max_client_connections;
+}
+
+/* Its first call is answered with the reason; one of too many such clients is not heard. */
+static void refuse(Client *client)
+{
+    Relay *relay = client->relay;
+    log_write(relay->log, LOG_LEVEL_WARNING, "client %s is refused: max_client_connections (%u) are open",
+              client->peer.address, relay->settings->max_client_connections);
+    client->is_refused = true;
+    if (++relay->n_turned_away > MAX_TURNED_AWAY_CLIENTS)
+        connection_close(client->connection, CONNECTION_END_LOCAL, "too many clients");
+    else
+        deadline_set(&relay->deadlines, &client->greeting,
+                     clock_now_ns() + TURNED_AWAY_TIMEOUT_MS * NS_PER_MS);
 }
 
 Client *client_accept(Relay *relay, uv_stream_t *listener, bool is_pipe, const char *profile)
@@ -100,11 +159,8 @@ Client *client_accept(Relay *relay, uv_stream_t *listener, bool is_pipe, const c
     relay->counts.n_clients++;
     peer_of_socket(connection_fd(client->connection), &client->peer);
     deadline_set(&relay->deadlines, &client->greeting, clock_now_ns() + GREETING_TIMEOUT_MS * NS_PER_MS);
-    if (relay->clients.n_entries > relay->settings->max_client_connections) {
-        log_write(relay->log, LOG_LEVEL_WARNING, "client %s is refused: max_client_connections (%u) are open",
-                  client->peer.address, relay->settings->max_client_connections);
-        client->is_refused = true;
-        connection_close(client->connection, CONNECTION_END_LOCAL, "too many clients");
+    if (is_full(relay)) {
+        refuse(client);
         return client;
     }
     log_write(relay->log, client->peer.has_identity ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,

@@ -32,11 +32,14 @@ typedef struct Client {
     uint64_t n_calls;
     List sessions;   /* SessionClient: that it has used */
     List operations; /* whose results it was the last to ask for */
-    bool is_refused; /* over the limit: closed as soon as it has spoken */
+    bool is_refused; /* over the limit: closed as soon as its first call has been told so */
 } Client;
 
 /* Accepts from `listener`; `profile` is copied. NULL when that fails or when there are too many clients. */
 Client *client_accept(Relay *relay, uv_stream_t *listener, bool is_pipe, const char *profile);
+/* A call whose headers have come. True: there is no room for it or its client, and it has been answered so.
+ */
+bool client_turns_away(Call *call);
 /* Fills in who is connected through this socket. */
 void peer_of_socket(int fd, Peer *peer);
 

@@ -87,9 +87,11 @@ static void fail_not_started(Call *call)
     const Destination *destination = session ? session->target : NULL;
     const ProfileSettings *profile = destination ? destination->profile : NULL;
     bool is_always = profile && profile->is_local;
-    call_fail(call, is_always ? STATUS_FAILED_PRECONDITION : STATUS_UNAVAILABLE,
-              &(StatusDetails){.reason = "LOCAL_SPARK_FAILED"}, "sparkbouncer: profile %s %s: %s",
-              profile ? profile->name : "?",
+    StatusDetails details = {.reason = "LOCAL_SPARK_FAILED"};
+    if (!is_always) /* the server itself may be back by then, too */
+        details.retry_after_ms = local_spark_held_back_ms(call->relay->fallback.spark);
+    call_fail(call, is_always ? STATUS_FAILED_PRECONDITION : STATUS_UNAVAILABLE, &details,
+              "sparkbouncer: profile %s %s: %s", profile ? profile->name : "?",
               is_always ? "has a local Spark server" : "falls back to a local Spark server",
               local_spark_problem(call->relay->fallback.spark));
 }

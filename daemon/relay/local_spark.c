@@ -328,12 +328,18 @@ static int prepare(LocalSpark *spark, const char *template)
     return 0;
 }
 
+uint64_t local_spark_held_back_ms(const LocalSpark *spark)
+{
+    uint64_t since_ns = clock_now_ns() - spark->failed_ns;
+    bool is_held_back = spark->state == LOCAL_SPARK_FAILED && since_ns < RETRY_MS * NS_PER_MS;
+    return is_held_back ? RETRY_MS - since_ns / NS_PER_MS : 0;
+}
+
 bool local_spark_start(LocalSpark *spark, const char *command)
 {
     if (spark->settings) /* it runs, or is about to */
         return true;
-    if (spark->is_closing ||
-        (spark->state == LOCAL_SPARK_FAILED && clock_now_ns() - spark->failed_ns < RETRY_MS * NS_PER_MS))
+    if (spark->is_closing || local_spark_held_back_ms(spark) > 0)
         return false;
     int error = prepare(spark, command);
     if (error != 0) {

@@ -52,6 +52,9 @@ LocalSpark *local_spark_close(LocalSpark *spark);
  * when it has failed a moment ago, or there is no port.
  */
 bool local_spark_start(LocalSpark *spark, const char *command);
+/* For how long yet it will not be started again after it has failed, in milliseconds, at least 1; 0: it may
+ * be now. */
+uint64_t local_spark_held_back_ms(const LocalSpark *spark);
 /* `why` is part of a sentence; harmless when it does not run. */
 void local_spark_stop(LocalSpark *spark, const char *why);
 

@@ -39,6 +39,13 @@ void named_call_id(const Call *call, char ret_id[UUID_TEXT_SIZE])
     named_sessions_id(&call->relay->named_sessions, &key, ret_id);
 }
 
+void named_call_first_id(Call *call, char ret_id[UUID_TEXT_SIZE])
+{
+    NamedSessionKey key = key_of(call);
+    named_sessions_use(&call->relay->named_sessions, &key, call->started_ns);
+    named_sessions_first_id(&key, ret_id);
+}
+
 void named_call_closed(Call *call)
 {
     NamedSessionKey key = key_of(call);

@@ -20,5 +20,8 @@ bool named_call_unreadable(Call *call);
 bool named_call_adapt(Call *call);
 /* The id at the server that the session's name leads to now. */
 void named_call_id(const Call *call, char ret_id[UUID_TEXT_SIZE]);
+/* The id that stands for the session's name, whatever it leads to; it counts as used, and is known from now
+ * on. */
+void named_call_first_id(Call *call, char ret_id[UUID_TEXT_SIZE]);
 /* The server has closed the session that the call went to. */
 void named_call_closed(Call *call);

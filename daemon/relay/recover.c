@@ -13,6 +13,14 @@ static uint64_t broken_for_ms(const Call *call)
     return call->broken_since_ns ? (clock_now_ns() - call->broken_since_ns) / NS_PER_MS : 0;
 }
 
+static uint64_t time_left_ms(const Call *call)
+{
+    uint64_t now = clock_now_ns(), end = call->client_deadline_ns;
+    if (end == 0)
+        return UINT64_MAX;
+    return end > now ? (end - now) / NS_PER_MS : 0;
+}
+
 /* A unary request of which the server has not got the end cannot have been executed. */
 static bool is_unsent(const Call *call)
 {
@@ -36,10 +44,13 @@ static ReplayFacts facts_of(const Call *call, AttemptEnd end)
         .n_attempts = call->n_attempts,
         .broken_for_ms = broken_for_ms(call),
         .resume_timeout_ms = call->upstream->profile->resume_timeout_ms,
+        .pause_ms = call->retry_after_ms,
+        .time_left_ms = time_left_ms(call),
     };
 }
 
-/* The first time at once, then after longer and longer waits, until the client gets something again. */
+/* The first time at once, then after longer and longer waits, until the client gets something again; never
+ * earlier than the upstream asks. */
 static uint64_t next_wait_ms(Call *call, AttemptEnd end)
 {
     uint64_t now = clock_now_ns();
@@ -49,16 +60,22 @@ static uint64_t next_wait_ms(Call *call, AttemptEnd end)
     if (is_first)
         call->backoff = (Backoff)BACKOFF_INIT(BACKOFF_FIRST_MS, BACKOFF_LIMIT_MS);
     bool is_answer = end == ATTEMPT_NO_OPERATION || end == ATTEMPT_TOKEN_REFUSED; /* the server is there */
-    return is_first || is_answer ? 0 : backoff_next_ms(&call->backoff, (uint32_t)now);
+    uint64_t wait_ms = is_first || is_answer ? 0 : backoff_next_ms(&call->backoff, (uint32_t)now);
+    return wait_ms > call->retry_after_ms ? wait_ms : call->retry_after_ms;
 }
 
 static void log_resume(const Call *call, AttemptEnd end, const char *reason)
 {
-    const ProfileSettings *profile = call->upstream->profile;
-    if (end != ATTEMPT_CUT_SHORT && broken_for_ms(call) == 0)
+    const char *profile = call->upstream->profile->name;
+    const char *operation = envelope_text(&call->request.envelope, ENVELOPE_OPERATION_ID);
+    if (call->retry_after_ms > 0)
+        relay_log_failure(call->relay,
+                          "profile %s: the results of operation %s broke off (%s); going on in %" PRIu64
+                          " ms, as asked",
+                          profile, operation, reason, call->retry_after_ms);
+    else if (end != ATTEMPT_CUT_SHORT && broken_for_ms(call) == 0)
         relay_log_failure(call->relay, "profile %s: the results of operation %s broke off (%s); going on",
-                          profile->name, envelope_text(&call->request.envelope, ENVELOPE_OPERATION_ID),
-                          reason);
+                          profile, operation, reason);
 }
 
 bool call_recover(Call *call, AttemptEnd end, const char *reason)

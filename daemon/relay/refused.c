@@ -31,6 +31,8 @@ static void fail_refused(Call *call, const ClusterFacts *facts)
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {
         .reason = end.reason, .metadata = metadata, .retry_after_ms = end.retry_after_ms};
+    if (end.code == STATUS_UNAVAILABLE && call->retry_after_ms > details.retry_after_ms)
+        details.retry_after_ms = call->retry_after_ms;
     call_fail(call, end.code, &details, "%s", text_string(&sentence));
 }
 

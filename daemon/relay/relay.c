@@ -98,13 +98,14 @@ void relay_log_failure(Relay *relay, const char *format, ...)
     log_write(relay->log, LOG_LEVEL_INFO, "%s", text_string(&sentence));
 }
 
-/* Calls that wait before another attempt make it now, by a later event. */
+/* Calls that wait before another attempt make it now, by a later event; a pause that an upstream has asked
+ * for stays. */
 static void hurry_calls(Relay *relay)
 {
     list_for_each(link, &relay->calls)
     {
         Call *call = container_of(link, Call, link);
-        if (call->state == CALL_WAITING && call->wait == WAIT_BACKOFF)
+        if (call->state == CALL_WAITING && call->wait == WAIT_BACKOFF && call->retry_after_ms == 0)
             call_set_deadline(call, clock_now_ns());
     }
 }

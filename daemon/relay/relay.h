@@ -67,6 +67,8 @@ typedef struct Relay {
     Fallback fallback;
     List upstreams; /* all there are, the retired ones too */
     List clients;
+    size_t n_turned_away;    /* of them, over the limit */
+    size_t n_artifact_bytes; /* held back of uploads, see artifact_upload.h */
     List calls;
     List spare_calls;
     bool is_draining;

@@ -34,6 +34,8 @@ typedef struct ReplayFacts {
     bool is_let_go;        /* the client has released the operation, or asks for it by another call */
     unsigned n_attempts;   /* made so far */
     uint64_t broken_for_ms, resume_timeout_ms;
+    uint64_t pause_ms;     /* that the upstream asks for before the next attempt; 0: none */
+    uint64_t time_left_ms; /* of the client's own deadline; only looked at when there is a pause */
 } ReplayFacts;
 
 typedef enum ReplayDecision {

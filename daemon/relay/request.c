@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/call.h"
 #include "relay/header_kind.h"
 #include "relay/health.h"
@@ -296,6 +297,8 @@ static void route(Call *call)
         return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
         return;
+    if (call->mapped && call->method->id == METHOD_ADD_ARTIFACTS && artifact_upload_begin(call))
+        return;
     call_dispatch(call);
 }
 
@@ -352,6 +355,8 @@ void request_headers_received(Call *call)
 {
     const HeaderList *headers = &call->from_client.received_headers;
     call->path = header_list_find(headers, ":path");
+    if (client_turns_away(call))
+        return;
     if (call->from_client.headers_too_large) {
         call_fail(
             call, STATUS_RESOURCE_EXHAUSTED, &(StatusDetails){.reason = "HEADERS_TOO_LARGE"},
@@ -427,6 +432,8 @@ void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
 
 void request_ended(Call *call)
 {
+    if (call->upload)
+        artifact_upload_whole(call);
     if (call->state != CALL_HOLDING || call->upstream)
         return; /* on its way already, or it waits for an earlier release */
     if (call->method)

@@ -2,13 +2,16 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
+#include "relay/artifact_upload.h"
 #include "relay/call.h"
 #include "relay/mapped_call.h"
 #include "relay/own_call.h"
 #include "relay/revival.h"
 #include "relay/session_loss.h"
+#include "rpc/status_retry.h"
 
 static const char GRPC_CONTENT_TYPE[] = "application/grpc";
 
@@ -41,6 +44,19 @@ static bool is_of_the_moment(unsigned http_status)
     return http_status == 408 || http_status == 429 || http_status >= 500;
 }
 
+/* The pause that an answer asks for: a status in its details, a page in its headers. */
+static uint64_t retry_of_status(const HeaderList *trailers)
+{
+    const Header *details = header_list_find(trailers, "grpc-status-details-bin");
+    return details ? status_retry_of_details(details->value, details->value_length) : 0;
+}
+
+static uint64_t retry_of_page(const HeaderList *headers)
+{
+    const Header *header = header_list_find(headers, "retry-after");
+    return header ? status_retry_of_header(header->value, header->value_length, time(NULL)) : 0;
+}
+
 #define PAGE_LIMIT      1024 /* bytes that are read of a page for what it says */
 #define PAGE_TIMEOUT_MS 2000
 
@@ -51,6 +67,8 @@ static void not_grpc(Call *call)
     AttemptEnd end = is_of_the_moment(http_status) ? ATTEMPT_NOT_GRPC_NOW : ATTEMPT_NOT_GRPC;
     char type[80], reason[96];
     call->is_reading_page = false;
+    call->retry_after_ms =
+        end == ATTEMPT_NOT_GRPC_NOW ? retry_of_page(&call->to_upstream.received_headers) : 0;
     if (call_refused(call, http_status, call->page.bytes, call->page.length))
         return;
     (void)snprintf(reason, sizeof reason, "HTTP %u in place of an answer", http_status);
@@ -60,7 +78,11 @@ static void not_grpc(Call *call)
         (void)snprintf(type, sizeof type, "no content type");
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
     StatusDetails details = {.reason = "UPSTREAM_NOT_GRPC", .metadata = metadata};
-    call_fail(call, call->response_started ? STATUS_UNAVAILABLE : status_from_http(http_status), &details,
+    StatusCode code = call->response_started ? STATUS_UNAVAILABLE : status_from_http(http_status);
+    if (code ==
+        STATUS_UNAVAILABLE) /* clients take any other code that comes with a pause as one to retry, too */
+        details.retry_after_ms = call->retry_after_ms;
+    call_fail(call, code, &details,
               "sparkbouncer: %s:%u (profile %s) answered HTTP %u (%s), not gRPC; something between here and "
               "the Spark server, or the wrong port, answers in its place",
               profile->host, profile->port, profile->name, http_status, type);
@@ -204,8 +226,11 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
         page_received(call, bytes, length);
         return;
     }
-    if (call->mapped)
+    if (call->mapped) {
         session_patch_apply(&call->mapped->response, (uint8_t *)(uintptr_t)bytes, length);
+        if (call->upload)
+            artifact_upload_answered(call, bytes, length);
+    }
     if (resume_is_possible(&call->resume))
         known = follow_results(call, bytes, length);
     else if (!call->response.is_done)
@@ -257,6 +282,7 @@ static bool recover_from_status(Call *call, const HeaderList *trailers)
     if (call->status == STATUS_OK)
         return resume_is_possible(&call->resume) &&
                call_recover(call, ATTEMPT_CUT_SHORT, "the server ended the stream for now");
+    call->retry_after_ms = retry_of_status(trailers);
     if (revival_take(call, message ? message->value : NULL, message ? message->value_length : 0))
         return true;
     if (mapped_call_refused(call, message ? message->value : NULL, message ? message->value_length : 0))
@@ -384,7 +410,9 @@ void response_broken(Call *call, uint32_t http2_error)
     if (call_recover(call, http2_error == STREAM_REFUSED ? ATTEMPT_UNPROCESSED : ATTEMPT_BROKEN, reason))
         return;
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
-    StatusDetails details = {.reason = "UPSTREAM_LOST", .metadata = metadata};
+    StatusDetails details = {.reason = "UPSTREAM_LOST",
+                             .metadata = metadata,
+                             .retry_after_ms = upstream_held_back_ms(call->upstream)};
     StatusCode code = connection_lost ? STATUS_UNAVAILABLE : status_of_reset(call, http2_error);
     if (call->broken_since_ns)
         call_fail(call, code, &details,

@@ -166,6 +166,14 @@ static void hold_back(Upstream *upstream)
               (unsigned long long)wait_ms);
 }
 
+uint64_t upstream_held_back_ms(const Upstream *upstream)
+{
+    uint64_t now = clock_now_ns();
+    if (!deadline_is_set(&upstream->retry))
+        return 0;
+    return upstream->retry.at_ns > now ? (upstream->retry.at_ns - now) / NS_PER_MS + 1 : 1;
+}
+
 /* No address answered. */
 static void connecting_failed(PooledConnection *pooled)
 {

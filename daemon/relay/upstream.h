@@ -105,6 +105,8 @@ void upstream_probe(Upstream *upstream);
  * them. True: there was something to do.
  */
 bool upstream_network_changed(Upstream *upstream);
+/* How long connecting is held back yet, in milliseconds, at least 1; 0: it is not. */
+uint64_t upstream_held_back_ms(const Upstream *upstream);
 /* Starts making the connections that are wished for, unless a failure holds that back. */
 void upstream_connect(Upstream *upstream);
 /*

@@ -100,6 +100,38 @@ void status_append_base64(Text *text, const uint8_t *bytes, size_t length)
     }
 }
 
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool status_decode_base64(const char *text, size_t length, Text *bytes)
+{
+    uint32_t bits = 0;
+    unsigned n_bits = 0;
+    while (length > 0 && text[length - 1] == '=')
+        length--;
+    for (size_t i = 0; i < length; i++) {
+        int digit = base64_digit(text[i]);
+        if (digit < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)digit;
+        n_bits += 6;
+        if (n_bits < 8)
+            continue;
+        n_bits -= 8;
+        char byte = (char)(bits >> n_bits & 0xff);
+        text_append_bytes(bytes, &byte, 1);
+    }
+    return true;
+}
+
 /* A copy as append_utf8() has it, for a message that is freed as a whole. */
 static char *copy_utf8(const char *string)
 {

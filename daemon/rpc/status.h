@@ -43,6 +43,9 @@ void status_append_message(Text *text, const char *message);
 
 /* Appends it as -bin metadata wants it: base64 without padding. */
 void status_append_base64(Text *text, const uint8_t *bytes, size_t length);
+/* Appends the bytes of a -bin value, with or without padding. False when it is no base64; what came before
+ * that is appended. */
+bool status_decode_base64(const char *text, size_t length, Text *bytes);
 /* The text of a grpc-message; free(). Never NULL. */
 char *status_decode_message(const char *value, size_t length);
 

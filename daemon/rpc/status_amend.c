@@ -7,40 +7,6 @@
 
 #define MESSAGE_TAG 0x12 /* field 2 of google.rpc.Status, with a length */
 
-/* ---- base64, of the common alphabet, with or without padding */
-
-static int digit_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-static bool decode(const char *text, size_t length, Text *bytes)
-{
-    uint32_t bits = 0;
-    unsigned n_bits = 0;
-    while (length > 0 && text[length - 1] == '=')
-        length--;
-    for (size_t i = 0; i < length; i++) {
-        int digit = digit_of(text[i]);
-        if (digit < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
-        n_bits += 6;
-        if (n_bits < 8)
-            continue;
-        n_bits -= 8;
-        char byte = (char)(bits >> n_bits & 0xff);
-        text_append_bytes(bytes, &byte, 1);
-    }
-    return true;
-}
-
 /* ---- the fields of the Status */
 
 typedef struct Reader {
@@ -133,8 +99,8 @@ static bool amend_details(const StatusWords *words, const char *sentence, Text *
     _cleanup_(text_deinit) Text message = TEXT_NULL;
     _cleanup_(mem_freep) char *decoded = status_decode_message(words->message, words->message_length);
     MessageField field;
-    if (!decode(words->details, words->details_length, &status) || !find_message(&status, &field) ||
-        !says_the_same(&field, decoded))
+    if (!status_decode_base64(words->details, words->details_length, &status) ||
+        !find_message(&status, &field) || !says_the_same(&field, decoded))
         return false;
     const char *bytes = status.bytes;
     size_t n_before = field.begin ? (size_t)((const char *)field.begin - bytes) : status.length;

@@ -30,6 +30,7 @@ void named_sessions_init(NamedSessions *sessions)
 static void forget(NamedSessions *sessions, NamedSession *session)
 {
     list_remove(&sessions->known, &session->link);
+    session_artifacts_clear(&session->artifacts);
     free(session->user_id);
     free(session->profile);
     free(session->name);
@@ -68,6 +69,7 @@ static NamedSession *find_or_add(NamedSessions *sessions, const NamedSessionKey 
     if (sessions->known.n_entries >= NAMED_SESSIONS_MAX)
         forget_oldest(sessions);
     session = mem_new(NamedSession);
+    session_artifacts_init(&session->artifacts);
     strcpy(session->first_id, first_id);
     session->user_id = mem_copy_string(key->user_id);
     session->profile = mem_copy_string(key->profile);
@@ -84,6 +86,17 @@ void named_sessions_id(const NamedSessions *sessions, const NamedSessionKey *key
         id_of(key, session->generation, ret_id);
 }
 
+void named_sessions_first_id(const NamedSessionKey *key, char ret_id[UUID_TEXT_SIZE])
+{
+    id_of(key, 0, ret_id);
+}
+
+SessionArtifacts *named_sessions_artifacts(const NamedSessions *sessions, const char *first_id)
+{
+    NamedSession *session = find(sessions, first_id);
+    return session ? &session->artifacts : NULL;
+}
+
 void named_sessions_use(NamedSessions *sessions, const NamedSessionKey *key, uint64_t now_ns)
 {
     NamedSession *session = find_or_add(sessions, key);
@@ -96,8 +109,11 @@ void named_sessions_closed(NamedSessions *sessions, const NamedSessionKey *key, 
 {
     char current[UUID_TEXT_SIZE];
     named_sessions_id(sessions, key, current);
-    if (strcmp(current, session_id) == 0)
-        find_or_add(sessions, key)->generation++;
+    if (strcmp(current, session_id) != 0)
+        return;
+    NamedSession *session = find_or_add(sessions, key);
+    session->generation++;
+    session_artifacts_clear(&session->artifacts);
 }
 
 void named_sessions_released(NamedSessions *sessions, const NamedSessionKey *key)
@@ -105,6 +121,8 @@ void named_sessions_released(NamedSessions *sessions, const NamedSessionKey *key
     char first_id[UUID_TEXT_SIZE];
     id_of(key, 0, first_id);
     NamedSession *session = find(sessions, first_id);
+    if (session)
+        session_artifacts_clear(&session->artifacts);
     if (session && session->generation == 0) /* else which id comes next would be forgotten too */
         forget(sessions, session);
     else if (session)

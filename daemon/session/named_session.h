@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/uuid.h"
+#include "session/session_artifacts.h"
 
 #define NAMED_SESSION_TAG_SIZE 64   /* with its NUL */
 #define NAMED_SESSIONS_MAX     1000 /* that are known, those used last; the others are there all the same */
@@ -27,6 +28,7 @@ typedef struct NamedSession {
     char first_id[UUID_TEXT_SIZE]; /* stands for the key */
     unsigned generation;           /* how often the name has moved on */
     char *user_id, *profile, *name;
+    SessionArtifacts artifacts;
     uint64_t used_ns;
 } NamedSession;
 
@@ -39,6 +41,10 @@ void named_sessions_deinit(NamedSessions *sessions);
 /* The session's id at the server, as far as is known. */
 void named_sessions_id(const NamedSessions *sessions, const NamedSessionKey *key,
                        char ret_id[UUID_TEXT_SIZE]);
+/* What is known of its artifacts, by the id that stands for the key (named_sessions_first_id); valid until
+ * the next call that may forget a session. NULL: it is not among those that are known. */
+SessionArtifacts *named_sessions_artifacts(const NamedSessions *sessions, const char *first_id);
+void named_sessions_first_id(const NamedSessionKey *key, char ret_id[UUID_TEXT_SIZE]);
 /* A client uses it. */
 void named_sessions_use(NamedSessions *sessions, const NamedSessionKey *key, uint64_t now_ns);
 /* The server has closed the session of this id for good. Nothing happens when the name has moved on since. */

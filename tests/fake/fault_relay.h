@@ -108,6 +108,7 @@ typedef struct Relay {
     uint64_t rate; /* bytes a second, 0: unlimited */
     FaultKind every;
     int64_t every_due_us;
+    char retry_after[32]; /* a header of every page; empty: none */
     Bytes command;
 } Relay;
 

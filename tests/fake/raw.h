@@ -51,7 +51,8 @@ typedef struct RawServer {
     RawFault fault;
     uint64_t value;
     RawMoment moment;
-    uint64_t skip, times; /* calls before the first faulty one; faulty ones after it */
+    uint64_t skip, times;    /* calls before the first faulty one; faulty ones after it */
+    const char *retry_after; /* a header of RAW_HTTP; NULL: none */
     uint32_t max_streams, window;
     bool padded;
     bool at_headers; /* answers as soon as the request headers are there */

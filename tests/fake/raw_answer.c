@@ -118,8 +118,10 @@ static void answer_page(RawStream *stream, uint64_t http_status)
     static const char page[] = "<html><body>The workspace is being upgraded.</body></html>\n";
     char status[8];
     snprintf(status, sizeof(status), "%u", (unsigned)http_status % 1000);
-    const nghttp2_nv headers[] = {header(":status", status), header("content-type", "text/html")};
-    submit_headers(stream, headers, 2);
+    const char *after = stream->connection->server->retry_after;
+    const nghttp2_nv headers[] = {header(":status", status), header("content-type", "text/html"),
+                                  header("retry-after", after ? after : "")};
+    submit_headers(stream, headers, after ? 3 : 2);
     bytes_append(&stream->answer, page, strlen(page));
     stream->answer_ends = stream->no_trailers = true;
     submit_body(stream);

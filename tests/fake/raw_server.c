@@ -20,7 +20,7 @@
 static const char usage[] =
     "usage: raw-server [--port N] [--fault NAME[=VALUE]] [--when before|headers|message|after] [--skip N]\n"
     "                  [--times N] [--max-streams N] [--window BYTES] [--padded] [--at-headers]\n"
-    "                  [--record FILE] [--until-eof]\n"
+    "                  [--retry-after TEXT] [--record FILE] [--until-eof]\n"
     "faults: silent html1 garbage close-accept close-after=BYTES bad-settings\n"
     "        reset=CODE die abort goaway-none goaway-open goaway-cut goaway-drain http=STATUS no-trailers\n"
     "        no-status trailers-only=STATUS informational truncated overlong empty-frames big-headers=BYTES\n"
@@ -60,12 +60,19 @@ static const struct {
 static const char *const moment_names[] = {"before", "headers", "message", "after"};
 
 static const struct option long_options[] = {
-    {"port", required_argument, NULL, 'p'},   {"fault", required_argument, NULL, 'f'},
-    {"when", required_argument, NULL, 'w'},   {"skip", required_argument, NULL, 's'},
-    {"times", required_argument, NULL, 't'},  {"max-streams", required_argument, NULL, 'm'},
-    {"window", required_argument, NULL, 'i'}, {"padded", no_argument, NULL, 'd'},
-    {"at-headers", no_argument, NULL, 'h'},   {"record", required_argument, NULL, 'r'},
-    {"until-eof", no_argument, NULL, 'e'},    {NULL, 0, NULL, 0},
+    {"port", required_argument, NULL, 'p'},
+    {"fault", required_argument, NULL, 'f'},
+    {"when", required_argument, NULL, 'w'},
+    {"skip", required_argument, NULL, 's'},
+    {"times", required_argument, NULL, 't'},
+    {"max-streams", required_argument, NULL, 'm'},
+    {"window", required_argument, NULL, 'i'},
+    {"padded", no_argument, NULL, 'd'},
+    {"at-headers", no_argument, NULL, 'h'},
+    {"record", required_argument, NULL, 'r'},
+    {"until-eof", no_argument, NULL, 'e'},
+    {"retry-after", required_argument, NULL, 'a'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool parse_fault(RawServer *server, const char *text)
@@ -107,6 +114,7 @@ static bool parse_options(RawServer *server, int argc, char **argv, unsigned *re
         case 'd': server->padded = true; break;
         case 'h': server->at_headers = true; break;
         case 'r': record = optarg; break;
+        case 'a': server->retry_after = optarg; break;
         case 'e': *ret_until_eof = true; break;
         default: ok = false;
         }

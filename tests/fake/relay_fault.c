@@ -260,6 +260,8 @@ static bool do_command(Relay *relay, char *line)
         relay->every_ms = 0;
     } else if (strcmp(line, "delay") == 0) {
         relay->delay_ms = (unsigned)strtoul(argument, NULL, 10);
+    } else if (strcmp(line, "retry-after") == 0) {
+        strncpy(relay->retry_after, argument, sizeof(relay->retry_after) - 1);
     } else if (strcmp(line, "rate") == 0) {
         relay->rate = strtoull(argument, NULL, 10);
     } else if (strcmp(line, "now") == 0 && parse_fault(argument, &kind, &value)) {

@@ -158,6 +158,14 @@ static void page_answer(Link *link, uint32_t stream)
     block[length++] = 9;
     memcpy(block + length, "text/html", 9);
     length += 9;
+    size_t n_after = strlen(link->relay->retry_after);
+    if (n_after > 0) { /* static name 53 */
+        block[length++] = 0x0f;
+        block[length++] = 53 - 15;
+        block[length++] = (uint8_t)n_after;
+        memcpy(block + length, link->relay->retry_after, n_after);
+        length += n_after;
+    }
     link_send_frame(link, &link->down, HEADERS, END_HEADERS, stream, block, length);
     link_send_frame(link, &link->down, DATA, END_STREAM, stream, page, sizeof(page) - 1);
 }

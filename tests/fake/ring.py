@@ -22,10 +22,12 @@ import flow_cases  # noqa: F401
 import policy_cases  # noqa: F401
 import release_cases  # noqa: F401
 import named_cases  # noqa: F401
+import artifact_cases  # noqa: F401
 import revive_cases  # noqa: F401
 import resume_cases  # noqa: F401
 import touch_cases  # noqa: F401
 import fault_cases  # noqa: F401
+import pace_cases  # noqa: F401
 import lifecycle_cases  # noqa: F401
 import tls_cases  # noqa: F401
 import reload_cases  # noqa: F401

@@ -44,7 +44,7 @@ ADMIN_FOR_CLI = re.compile(r"admin/(control_)?client\.h")
 # System headers by the folders (or files) that may include them.
 PRIVATE_HEADERS = {
     r"nghttp2/": ("http2/", "cli/version.c"),
-    r"openssl/": ("http2/", "base/uuid.c", "auth/jwt.c", "cli/version.c", "cli/doctor_network.c"),
+    r"openssl/": ("http2/", "base/sha256.c", "base/uuid.c", "auth/jwt.c", "cli/version.c", "cli/doctor_network.c"),
     r"microhttpd\.h": ("admin/",),
     r"curl/": ("auth/",),
     r"ini\.h": ("conf/",),

@@ -238,10 +238,42 @@ START_TEST(a_plan_takes_one_more_tag_at_its_front)
 }
 END_TEST
 
+/* ---- artifacts */
+
+START_TEST(artifacts_are_those_of_the_present_session)
+{
+    static const uint8_t DIGEST[SHA256_SIZE] = {1};
+    char first_id[UUID_TEXT_SIZE], current[UUID_TEXT_SIZE];
+    NamedSessions sessions;
+    named_sessions_init(&sessions);
+    named_sessions_first_id(&KEY, first_id);
+    ck_assert_ptr_null(named_sessions_artifacts(&sessions, first_id));
+    for (int i = 0; i < 4; i++) {
+        named_sessions_use(&sessions, &KEY, 1);
+        named_sessions_id(&sessions, &KEY, current);
+        SessionArtifacts *artifacts = named_sessions_artifacts(&sessions, first_id);
+        ck_assert(!session_artifacts_has_name(artifacts, "files/a"));
+        session_artifacts_choose(artifacts, current);
+        session_artifacts_begin(artifacts, "files/a");
+        session_artifacts_end(artifacts, "files/a", DIGEST);
+        ck_assert(session_artifacts_has_name(artifacts, "files/a"));
+        named_sessions_closed(&sessions, &KEY, SHARED_ID); /* of another one */
+        ck_assert(session_artifacts_has_name(artifacts, "files/a"));
+        if (i % 2 == 0)
+            named_sessions_released(&sessions, &KEY);
+        else
+            named_sessions_closed(&sessions, &KEY, current);
+    }
+    ck_assert(!session_artifacts_has_name(named_sessions_artifacts(&sessions, first_id), "files/a"));
+    named_sessions_deinit(&sessions);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("named_session");
     TCase *tests = tcase_create("named_session");
+    tcase_add_test(tests, artifacts_are_those_of_the_present_session);
     tcase_add_test(tests, a_uuid_by_name_is_everybodys);
     tcase_add_test(tests, random_uuids_are_random);
     tcase_add_test(tests, each_part_makes_another_session);

@@ -77,6 +77,35 @@ START_TEST(results_under_way_go_on)
 }
 END_TEST
 
+/* A pause changes nothing but whether it can be sat out here. */
+START_TEST(a_pause_is_kept_or_told)
+{
+    static const struct {
+        uint64_t pause_ms, time_left_ms;
+        bool can_wait; /* when it has just broken */
+    } PAUSES[] = {
+        {1, UINT64_MAX, true},
+        {TIMEOUT - IN_TIME - 1, UINT64_MAX, true},
+        {5000, 5001, true},
+        {TIMEOUT, UINT64_MAX, false},
+        {5000, 5000, false},
+        {5000, 0, false},
+        {86400000, UINT64_MAX, false},
+        {TIMEOUT - IN_TIME, UINT64_MAX, false},
+    };
+    for (AttemptEnd end = 0; end < N_ENDS; end++)
+        for (size_t i = 0; i < sizeof PAUSES / sizeof PAUSES[0]; i++) {
+            ReplayFacts facts = facts_of(_i & 127, end);
+            ReplayDecision without = replay_decide(&facts);
+            bool attempts = without == REPLAY_AGAIN || without == REPLAY_REATTACH;
+            facts.pause_ms = PAUSES[i].pause_ms;
+            facts.time_left_ms = PAUSES[i].time_left_ms;
+            ck_assert_int_eq(replay_decide(&facts),
+                             attempts && !PAUSES[i].can_wait ? REPLAY_GIVE_UP : without);
+        }
+}
+END_TEST
+
 START_TEST(a_server_that_refuses_again_and_again_is_believed)
 {
     ReplayFacts facts = {.end = ATTEMPT_UNPROCESSED, .request_is_kept = true};
@@ -149,6 +178,7 @@ int main(void)
     tcase_add_loop_test(tests, nothing_is_executed_twice, 0, N_COMBINATIONS);
     tcase_add_loop_test(tests, only_what_can_be_resumed_is_and_only_in_time, 0, N_COMBINATIONS);
     tcase_add_loop_test(tests, results_under_way_go_on, 0, N_COMBINATIONS);
+    tcase_add_loop_test(tests, a_pause_is_kept_or_told, 0, N_COMBINATIONS);
     tcase_add_test(tests, a_server_that_refuses_again_and_again_is_believed);
     tcase_add_loop_test(tests, cases_by_name, 0, sizeof CASES / sizeof CASES[0]);
     suite_add_tcase(suite, tests);

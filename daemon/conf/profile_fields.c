@@ -97,9 +97,9 @@ static void take_attributes(Draft *draft)
     for (AuthAttributeId id = 0; id < N_AUTH_ATTRIBUTES; id++) {
         const AuthAttribute *attribute = &AUTH_ATTRIBUTES[id];
         const Given *given = &draft->attributes[id].given;
-        void *field = (char *)auth + attribute->offset;
         if (!given->text || attribute->offset == ATTRIBUTE_HAS_NO_FIELD)
             continue;
+        void *field = (char *)auth + attribute->offset;
         if (!attribute->is_secret)
             *(char **)field = text_field(draft, id);
         else if (is_used(draft, id))

@@ -243,6 +243,7 @@ static void take_over(Call *call, Operation *operation)
     Call *older = operation->streaming;
     operation->streaming = call;
     call->operation = operation;
+    call->has_taken_over = call->method->id == METHOD_REATTACH_EXECUTE; /* from one that may be over by now */
     if (!older || older == call)
         return;
     bool is_checking = older->resume.state == RESUME_CHECKING; /* what comes first it has had already */

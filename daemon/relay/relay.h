@@ -13,6 +13,7 @@
 #include "base/deadline.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/spool_file.h"
 #include "conf/settings.h"
 #include "conf/settings_change.h"
 #include "http2/http2.h"
@@ -64,6 +65,7 @@ typedef struct Relay {
     Deadline sweep;  /* of guests that nobody uses; set while there are any */
     Deadline expiry; /* of sessions; set while there are any that can expire */
     Fallback fallback;
+    SpoolFiles spool_files;
     List upstreams; /* all there are, the retired ones too */
     List clients;
     List calls;

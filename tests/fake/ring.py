@@ -24,6 +24,7 @@ import release_cases  # noqa: F401
 import named_cases  # noqa: F401
 import revive_cases  # noqa: F401
 import resume_cases  # noqa: F401
+import spool_cases  # noqa: F401
 import fault_cases  # noqa: F401
 import lifecycle_cases  # noqa: F401
 import tls_cases  # noqa: F401

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "relay/call.h"
 
-#define UNREAD_ENOUGH    ((size_t)256 * 1024) /* bytes: with fewer a client has always something to read */
+#define UNREAD_ENOUGH    ((size_t)256 * 1024) /* bytes, or half a window if that is less */
 #define SLOW_AFTER_MS    20   /* that so much has been unread: in one turn of the loop more may come */
 #define NO_ROOM_AGAIN_MS 1000 /* until another look when other calls take all the room */
 
@@ -15,7 +15,7 @@ static void leave(Call *call)
     Spool *spool = &call->spool;
     call->relay->http2.n_queued_bytes -= spool_pending(call);
     spool->file = spool_file_free(spool->file);
-    spool->above = spool->has_failed ? SIZE_MAX : UNREAD_ENOUGH;
+    spool->above = spool->has_failed ? SIZE_MAX : spool->enough;
     call->from_client.source = &call->to_upstream;
     call->from_client.wake_below = 0;
 }
@@ -32,7 +32,7 @@ static void go_straight(Call *call)
 
 static void read_more(Call *call)
 {
-    if (call->from_client.output.n_bytes < UNREAD_ENOUGH)
+    if (call->from_client.output.n_bytes < call->spool.enough)
         spool_file_read(call->spool.file);
 }
 
@@ -109,7 +109,7 @@ static void begin(Call *call)
     spool->file = spool_file_new(&call->relay->spool_files, spool->limit, &EVENTS, call);
     spool->above = 0;
     call->from_client.source = NULL;
-    call->from_client.wake_below = UNREAD_ENOUGH;
+    call->from_client.wake_below = call->spool.enough;
     stream_consume(&call->to_upstream, call->from_client.output.n_bytes);
 }
 
@@ -124,8 +124,8 @@ static void look_later(Call *call, uint64_t after_ms)
 static void on_look(Deadline *deadline)
 {
     Call *call = container_of(deadline, Call, spool.look);
-    bool is_slow = call->spool.n_queued >= call->from_client.n_sent + UNREAD_ENOUGH;
-    if (call->state >= CALL_ANSWERED || call->from_client.output.n_bytes < UNREAD_ENOUGH)
+    bool is_slow = call->spool.n_queued >= call->from_client.n_sent + call->spool.enough;
+    if (call->state >= CALL_ANSWERED || call->from_client.output.n_bytes < call->spool.enough)
         return;
     if (!is_slow) /* nothing may come any more that would have it looked at: all of the window may be here */
         look_later(call, SLOW_AFTER_MS);
@@ -157,18 +157,24 @@ void spool_init(Spool *spool)
 
 void spool_allow(Call *call)
 {
-    call->spool.limit = call->upstream->profile->spool; /* whatever a later attempt's profile says */
-    call->spool.above = call->spool.limit > 0 ? UNREAD_ENOUGH : SIZE_MAX;
+    Spool *spool = &call->spool;
+    size_t half = call->relay->http2.limits.stream_window / 2;
+    spool->limit = call->upstream->profile->spool; /* whatever a later attempt's profile says */
+    spool->enough = half < UNREAD_ENOUGH ? half : UNREAD_ENOUGH;
+    spool->above = spool->limit > 0 ? spool->enough : SIZE_MAX;
 }
 
 void spool_queue_end(Call *call, const HeaderList *trailers)
 {
-    if (!call->spool.file) {
-        stream_queue_end(&call->from_client, trailers);
+    Spool *spool = &call->spool;
+    if (spool->file && !spool_file_is_empty(spool->file)) {
+        spool->has_end = true;
+        spool->trailers = trailers;
         return;
     }
-    call->spool.has_end = true;
-    call->spool.trailers = trailers;
+    if (spool->file)
+        leave(call);
+    stream_queue_end(&call->from_client, trailers);
 }
 
 void spool_close(Call *call)

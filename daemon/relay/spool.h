@@ -24,6 +24,7 @@ typedef struct Call Call;
 typedef struct Spool {
     SpoolFile *file;            /* NULL: results go straight to the client */
     size_t limit;               /* bytes of the file; 0: there is to be none */
+    size_t enough;              /* bytes: with fewer the client has not always something to read */
     size_t above;               /* bytes unread by the client from which spool_take() has a say; 0: always */
     Deadline look;              /* at a client that has left so much unread */
     uint64_t n_queued;          /* for it in all, when that was set */

@@ -307,6 +307,106 @@ START_TEST(results_do_not_pile_up_for_a_client_that_does_not_read)
 }
 END_TEST
 
+/* ---- results that are read ahead to disk */
+
+static void allow_spool(size_t limit)
+{
+    rig.relay.settings->profiles[0].spool = limit;
+    spool_files_change(&rig.relay.spool_files, "/tmp", 16 * 1024 * 1024);
+}
+
+/* A client that takes nothing yet has its operation's results coming. */
+static void begin_unread(void)
+{
+    _cleanup_(text_deinit) Text request = TEXT_NULL;
+    greet(rig.client, SHUT, 6);
+    write_request(&request, METHOD_EXECUTE_PLAN, SESSION, 0);
+    client_calls(1, METHOD_EXECUTE_PLAN, &request);
+    wait_for_server();
+    greet(rig.server, NULL, 0);
+    server_begins(1);
+}
+
+static void wait_for_file(void)
+{
+    while (!only_call()->spool.file)
+        rig_wait(&rig);
+}
+
+static void server_ends(const char *status)
+{
+    _cleanup_(text_deinit) Text out = TEXT_NULL;
+    answer_trailers_add(&out, 1, status);
+    rig_send_text(&rig, rig.server, &out);
+    rig_settle(&rig);
+}
+
+static void client_reads_on(void)
+{
+    _cleanup_(text_deinit) Text out = TEXT_NULL;
+    frame_add(&out, FRAME_SETTINGS, 0, 0, WIDE, 6);
+    frame_add(&out, FRAME_WINDOW_UPDATE, 0, 0, "\0\x0f\0\0", 4);
+    rig_send_text(&rig, rig.client, &out);
+}
+
+static void expect_read(const Text *expected)
+{
+    _cleanup_(text_deinit) Text received = TEXT_NULL, data = TEXT_NULL;
+    client_reads_on();
+    while (!list_is_empty(&rig.relay.calls)) { /* the pool of libuv works meanwhile */
+        (void)uv_run(&rig.loop, UV_RUN_ONCE);
+        receive(rig.client, &received);
+    }
+    receive(rig.client, &received);
+    data_of(&received, 0, 1, &data);
+    ck_assert_uint_eq(data.length, expected->length);
+    ck_assert(memcmp(text_string(&data), text_string(expected), data.length) == 0);
+    ck_assert_uint_eq(rig.relay.spool_files.n_unread, 0);
+}
+
+/* More than all windows, and the end, before the client reads the first byte. */
+START_TEST(results_wait_on_disk)
+{
+    _cleanup_(text_deinit) Text results = TEXT_NULL;
+    allow_spool(1024 * 1024);
+    begin_unread();
+    write_response(&results, "a", 30000);
+    write_response(&results, "b", 30000);
+    size_t sent = 60000;
+    send_data(rig.server, 1, results.bytes, sent, false);
+    wait_for_file();
+    for (unsigned i = 0; i < 10; i++) {
+        write_response(&results, "c", 40000);
+        send_data(rig.server, 1, results.bytes + sent, results.length - sent, false);
+        sent = results.length;
+        while (spool_pending(only_call()) > 0)
+            (void)uv_run(&rig.loop, UV_RUN_ONCE);
+        ck_assert_uint_eq(only_call()->to_upstream.n_unconsumed, 0); /* the server has its window back */
+    }
+    ck_assert_uint_eq(spool_unread(only_call()), results.length - 60000);
+    ck_assert_str_eq(only_call()->resume.last_response_id, "c");
+    server_ends("13");
+    ck_assert_int_eq(only_call()->state, CALL_ANSWERED);
+    expect_read(&results);
+    allow_spool(0);
+}
+END_TEST
+
+/* All results are there when the client turns out to be slow: only the end is still to come. */
+START_TEST(nothing_but_the_end_comes_after_the_file)
+{
+    _cleanup_(text_deinit) Text results = TEXT_NULL;
+    allow_spool(1024 * 1024);
+    begin_unread();
+    write_response(&results, "a", 50000);
+    send_data(rig.server, 1, results.bytes, results.length, false);
+    wait_for_file();
+    server_ends("13");
+    expect_read(&results);
+    allow_spool(0);
+}
+END_TEST
+
 /* ---- what a client may write */
 
 START_TEST(a_session_id_with_line_ends_is_no_header)
@@ -414,6 +514,8 @@ int main(void)
     tcase_add_test(tests, a_client_adds_to_its_request_while_it_is_reattached);
     tcase_add_test(tests, taken_over_in_the_middle_of_what_is_sent_again);
     tcase_add_test(tests, results_do_not_pile_up_for_a_client_that_does_not_read);
+    tcase_add_test(tests, results_wait_on_disk);
+    tcase_add_test(tests, nothing_but_the_end_comes_after_the_file);
     tcase_add_test(tests, a_session_id_with_line_ends_is_no_header);
     tcase_add_test(tests, a_call_does_not_follow_its_profile_to_another_cluster);
     tcase_add_test(tests, a_clone_of_a_forgotten_session_is_not_registered);

@@ -309,10 +309,20 @@ END_TEST
 
 /* ---- results that are read ahead to disk */
 
-static void allow_spool(size_t limit)
+static char spool_folder[64];
+
+static void allow_spool(void)
 {
-    rig.relay.settings->profiles[0].spool = limit;
-    spool_files_change(&rig.relay.spool_files, "/tmp", 16 * 1024 * 1024);
+    strcpy(spool_folder, "/tmp/test_relay.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(spool_folder));
+    rig.relay.settings->profiles[0].spool = 1024 * 1024;
+    spool_files_change(&rig.relay.spool_files, spool_folder, 16 * 1024 * 1024);
+}
+
+static void forbid_spool(void)
+{
+    rig.relay.settings->profiles[0].spool = 0;
+    ck_assert_int_eq(rmdir(spool_folder), 0);
 }
 
 /* A client that takes nothing yet has its operation's results coming. */
@@ -368,7 +378,7 @@ static void expect_read(const Text *expected)
 START_TEST(results_wait_on_disk)
 {
     _cleanup_(text_deinit) Text results = TEXT_NULL;
-    allow_spool(1024 * 1024);
+    allow_spool();
     begin_unread();
     write_response(&results, "a", 30000);
     write_response(&results, "b", 30000);
@@ -388,7 +398,54 @@ START_TEST(results_wait_on_disk)
     server_ends("13");
     ck_assert_int_eq(only_call()->state, CALL_ANSWERED);
     expect_read(&results);
-    allow_spool(0);
+    forbid_spool();
+}
+END_TEST
+
+static int find_file(void)
+{
+    char link[64], path[256];
+    for (int fd = 3; fd < 256; fd++) {
+        (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(link, path, sizeof path - 1);
+        path[length > 0 ? length : 0] = '\0';
+        if (strncmp(path, spool_folder, strlen(spool_folder)) == 0)
+            return fd;
+    }
+    return -1;
+}
+
+/* The disk gives back less than was written: what the client gets does not pass for all, even when the server
+ * had ended well. */
+START_TEST(results_on_disk_are_lost)
+{
+    _cleanup_(text_deinit) Text results = TEXT_NULL, received = TEXT_NULL, data = TEXT_NULL;
+    bool has_ended = _i == 1;
+    allow_spool();
+    begin_unread();
+    write_response(&results, "a", 50000);
+    send_data(rig.server, 1, results.bytes, 50000, false);
+    wait_for_file();
+    write_response(&results, "b", 50000);
+    send_data(rig.server, 1, results.bytes + 50000, results.length - 50000, false);
+    while (spool_pending(only_call()) > 0)
+        (void)uv_run(&rig.loop, UV_RUN_ONCE);
+    ck_assert_int_eq(ftruncate(find_file(), 0), 0);
+    if (has_ended)
+        server_ends("13");
+    ck_assert_int_eq(only_call()->state, has_ended ? CALL_ANSWERED : CALL_RUNNING);
+    client_reads_on();
+    while (!list_is_empty(&rig.relay.calls)) {
+        (void)uv_run(&rig.loop, UV_RUN_ONCE);
+        receive(rig.client, &received);
+    }
+    receive(rig.client, &received);
+    data_of(&received, 0, 1, &data);
+    ck_assert_uint_eq(data.length, 50000);
+    ck_assert_uint_eq(rig.relay.counts.n_failed, 1);
+    bool is_reset = memmem(received.bytes, received.length, "\0\0\4\3\0\0\0\0\1\0\0\0\2", 13) != NULL;
+    ck_assert(is_reset == has_ended); /* else it gets a status */
+    forbid_spool();
 }
 END_TEST
 
@@ -396,14 +453,14 @@ END_TEST
 START_TEST(nothing_but_the_end_comes_after_the_file)
 {
     _cleanup_(text_deinit) Text results = TEXT_NULL;
-    allow_spool(1024 * 1024);
+    allow_spool();
     begin_unread();
     write_response(&results, "a", 50000);
     send_data(rig.server, 1, results.bytes, results.length, false);
     wait_for_file();
     server_ends("13");
     expect_read(&results);
-    allow_spool(0);
+    forbid_spool();
 }
 END_TEST
 
@@ -516,6 +573,7 @@ int main(void)
     tcase_add_test(tests, results_do_not_pile_up_for_a_client_that_does_not_read);
     tcase_add_test(tests, results_wait_on_disk);
     tcase_add_test(tests, nothing_but_the_end_comes_after_the_file);
+    tcase_add_loop_test(tests, results_on_disk_are_lost, 0, 2);
     tcase_add_test(tests, a_session_id_with_line_ends_is_no_header);
     tcase_add_test(tests, a_call_does_not_follow_its_profile_to_another_cluster);
     tcase_add_test(tests, a_clone_of_a_forgotten_session_is_not_registered);

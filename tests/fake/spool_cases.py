@@ -129,7 +129,7 @@ def bounded(scene):
 
 @proxied("spool: all calls together stay within spool_limit, and each is whole", limit=60)
 def bounded_together(scene):
-    reader = Reader(scene, script=f"messages=40,size={MIB},stall_ms=200", main={"spool_limit": "12MiB"})
+    reader = Reader(scene, script=LONG + ",stall_ms=200", main={"spool_limit": "12MiB"})
     others = [reader.start(scene.client(reader.daemon)) for _ in range(3)]
     for running in (reader.running, *others):
         reader.server.of_case("stalled", running.case)
@@ -239,7 +239,8 @@ def cut_while_spooled(scene):
 def cuts_and_slow_readers(scene):
     line = spooling_line(scene)
     line.relay.command("every 30 close")
-    process = line.start(operations=3, parallel=3, channels=3, messages=60, size=200000, read_delay=15)
+    process = line.start(operations=3, parallel=3, channels=3, messages=150, size=200000, read_delay=20,
+                         fake="delay_ms=6")
     most = 0
     while process.poll() is None:
         most = max(most, spooled(line))

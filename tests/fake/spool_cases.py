@@ -7,7 +7,7 @@ import signal
 import time
 
 import metadata_cases
-from harness import TOKEN, expect, expect_equal, growth
+from harness import TOKEN, Failure, expect, expect_equal, growth
 from registry import proxied
 from resume_cases import await_that, response_ids, start_execute, start_reattach
 from resume_line import Line
@@ -42,6 +42,16 @@ class Reader:
     def finished(self, running=None):
         """The server has sent everything."""
         return self.server.of_case("end", (running or self.running).case)
+
+    def stalled(self, running=None):
+        """The server waits for the client, after so many bytes."""
+        case = (running or self.running).case
+        try:
+            return self.server.of_case("stalled", case)["sent_bytes"]
+        except Failure as failure:
+            ends = [event["sent"] for event in self.server.events("end") if ["x-case", case] in event["metadata"]]
+            raise Failure(f"{failure}; it sent all of {ends}, calls {metadata_cases.status(self.daemon)['calls']}, "
+                          f"log {self.daemon.log()[-300:]!r}") from None
 
     def spooled(self):
         return metadata_cases.status(self.daemon)["bytes_spooled"]
@@ -119,8 +129,8 @@ def reads_and_pauses(scene):
 def bounded(scene):
     for spool in ("no", "4MiB"):
         reader = Reader(scene, script=LONG + ",stall_ms=200", spool=spool)
-        stalled = reader.server.of_case("stalled", reader.running.case)
-        expect(stalled["sent_bytes"] < 64 * MIB, f"the server could send {stalled['sent_bytes'] // MIB} MiB")
+        stalled = reader.stalled()
+        expect(stalled < 64 * MIB, f"the server could send {stalled // MIB} MiB")
         expect(reader.spooled() <= (4 * MIB if spool != "no" else 0), f"{reader.spooled()} bytes are on disk")
         expect(reader.has_files(0 if spool == "no" else 1), "the number of files")
         reader.expect_whole()
@@ -132,7 +142,7 @@ def bounded_together(scene):
     reader = Reader(scene, script=LONG + ",stall_ms=200", main={"spool_limit": "12MiB"})
     others = [reader.start(scene.client(reader.daemon)) for _ in range(3)]
     for running in (reader.running, *others):
-        reader.server.of_case("stalled", running.case)
+        reader.stalled(running)
         expect(reader.spooled() <= 12 * MIB, f"{reader.spooled()} bytes are on disk")
     expect(reader.spooled() > 0, "nothing is on disk")
     reader.expect_whole(others[0], others[1], reader.running, others[2])
@@ -144,8 +154,8 @@ def disk_full(scene):
     reader = Reader(scene, script=LONG + ",stall_ms=200")
     resource.prlimit(reader.daemon.process.pid, resource.RLIMIT_FSIZE, (9 * MIB + 12345, 9 * MIB + 12345))
     full = reader.start(scene.client(reader.daemon))
-    stalled = reader.server.of_case("stalled", full.case)
-    expect(stalled["sent_bytes"] < 80 * MIB, f"the server could send {stalled['sent_bytes'] // MIB} MiB")
+    stalled = reader.stalled(full)
+    expect(stalled < 80 * MIB, f"the server could send {stalled // MIB} MiB")
     reader.expect_whole(full)
     reader.expect_whole(reader.running)
     reader.expect_unspooled()
@@ -157,7 +167,7 @@ def disk_full(scene):
 @proxied("spool: a folder that is not there is plain back-pressure, said once, and nothing is lost")
 def no_folder(scene):
     reader = Reader(scene, script=LONG + ",stall_ms=200", main={"spool_folder": "/nowhere/at/all"})
-    reader.server.of_case("stalled", reader.running.case)
+    reader.stalled()
     expect_equal(reader.spooled(), 0, "bytes spooled")
     reader.expect_whole()
     said = [line for line in reader.daemon.log().splitlines() if "/nowhere/at/all" in line]

@@ -35,7 +35,8 @@ static void protect_process(void)
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)setenv("UV_THREADPOOL_SIZE", "2", 0); /* it only looks up names */
+    (void)signal(SIGXFSZ, SIG_IGN);             /* a file that may not grow is an error like others */
+    (void)setenv("UV_THREADPOOL_SIZE", "4", 0); /* it looks up names, and spools to a disk that may be slow */
 }
 
 /* ---- stopping */

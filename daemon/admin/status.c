@@ -297,6 +297,7 @@ static json_t *call_document(const Call *call, uint64_t now_ns)
     status_add_count(document, "age_ms", (now_ns - call->started_ns) / NS_PER_MS);
     status_add_count(document, "bytes_from_client", call->bytes_from_client);
     status_add_count(document, "bytes_to_client", call->bytes_to_client);
+    status_add_count(document, "bytes_spooled", spool_unread(call));
     status_add_count(document, "attempts", call->n_attempts);
     status_add_text(document, "peer", call->client ? call->client->peer.address : NULL);
     return document;
@@ -377,6 +378,7 @@ json_t *status_document(const Relay *relay, const StatusFacts *facts)
     (void)json_object_set_new(document, "local_spark", local_spark_document(relay));
     status_add_count(document, "sessions_total", relay->registry.sessions.n_entries);
     (void)json_object_set_new(document, "sessions", sessions_document(&relay->registry, now_ns));
+    status_add_count(document, "bytes_spooled", relay->spool_files.n_unread);
     status_add_count(document, "calls_total", relay->calls.n_entries);
     (void)json_object_set_new(document, "calls", calls_document(relay, now_ns));
     return document;

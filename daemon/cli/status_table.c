@@ -168,6 +168,11 @@ static void append_counts(Text *text, const json_t *document)
     text_printf(text, "calls      %" PRIu64 " running, %" PRIu64 " ended, %" PRIu64 " of them failed\n",
                 count_of(document, "calls_total"), count_of(counts, "calls"),
                 count_of(counts, "failed_calls"));
+    if (count_of(document, "bytes_spooled") == 0)
+        return;
+    text_append(text, "spooled    ");
+    table_append_bytes(text, count_of(document, "bytes_spooled"));
+    text_append(text, " of results on disk that their clients have not read yet\n");
 }
 
 /* A daemon of another version may not tell. */

@@ -61,6 +61,10 @@ const ConfigKey CONFIG_KEYS[] = {
            "Bytes that one call may hold in the daemon, each way"),
     DAEMON("buffer_limit", CONFIG_SIZE, buffer_limit, "256MiB", MIB, 64 * GIB,
            "Bytes that all calls together may hold before their windows shrink"),
+    DAEMON("spool_limit", CONFIG_SIZE, spool_limit, "16GiB", MIB, 16 * 1024 * GIB,
+           "Bytes on disk that the results of all calls together may take; see spool"),
+    DAEMON_UNSET("spool_folder", CONFIG_PATH, offsetof(Settings, spool_folder), "/var/tmp",
+                 "Where these temporary files are; unset: $TMPDIR, else /var/tmp"),
     DAEMON("header_limit", CONFIG_SIZE, header_limit, "16KiB", 4 * KIB, 64 * KIB,
            "Bytes of the headers of one call"),
     DAEMON("max_client_connections", CONFIG_COUNT, max_client_connections, "20000", 1, 1000000,
@@ -190,6 +194,9 @@ const ConfigKey CONFIG_KEYS[] = {
     PROFILE(
         "reattach_period", CONFIG_DURATION_OR_NO, reattach_period_ms, "180s", SECOND / 10, 24 * 3600 * SECOND,
         "How often a query is reattached whose client does not read on; servers give it up after 5 minutes"),
+    PROFILE("spool", CONFIG_SIZE_OR_NO, spool, "no", MIB, 1024 * GIB,
+            "What one call's results may take in a temporary file while its client reads slowly, so that the "
+            "cluster can finish; no: they wait at the server"),
     PROFILE("revive", CONFIG_BOOLEAN, revive, "no", 0, 0,
             "Make settings and temporary views again in a new session when the server has lost one"),
     PROFILE("revive_limit", CONFIG_SIZE, revive_limit, "1MiB", 64 * KIB, 64 * MIB,

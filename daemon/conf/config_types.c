@@ -66,6 +66,21 @@ static int store_size(void *target, const ConfigKey *key, const char *text, Envi
     return 0;
 }
 
+static int store_size_or_no(void *target, const ConfigKey *key, const char *text, Environment environment,
+                            Text *complaint)
+{
+    uint64_t bytes = 0;
+    (void)environment;
+    if (strcmp(text, "no") != 0 && value_parse_size(text, &bytes, complaint) < 0) {
+        text_append(complaint, ", or no");
+        return -EINVAL;
+    }
+    if (bytes != 0 && check_range(key, bytes, complaint) < 0)
+        return -EINVAL;
+    *(size_t *)field(target, key) = (size_t)bytes;
+    return 0;
+}
+
 static int store_duration(void *target, const ConfigKey *key, const char *text, Environment environment,
                           Text *complaint)
 {
@@ -272,6 +287,8 @@ static int store_local_service(void *target, const ConfigKey *key, const char *t
 const ConfigType CONFIG_BOOLEAN = {.name = "yes or no", .store = store_boolean};
 const ConfigType CONFIG_COUNT = {.name = "number", .store = store_count, .append_number = append_count};
 const ConfigType CONFIG_SIZE = {.name = "size", .store = store_size, .append_number = value_append_size};
+const ConfigType CONFIG_SIZE_OR_NO = {
+    .name = "size or no", .store = store_size_or_no, .append_number = value_append_size};
 const ConfigType CONFIG_DURATION = {
     .name = "duration", .store = store_duration, .append_number = value_append_duration};
 const ConfigType CONFIG_DURATION_OR_NO = {

@@ -5,7 +5,7 @@
 #include "conf/config_table.h"
 
 extern const ConfigType CONFIG_BOOLEAN, CONFIG_COUNT, CONFIG_SIZE, CONFIG_DURATION, CONFIG_MODE;
-extern const ConfigType CONFIG_DURATION_OR_NO; /* no: 0 */
+extern const ConfigType CONFIG_DURATION_OR_NO, CONFIG_SIZE_OR_NO; /* no: 0 */
 extern const ConfigType CONFIG_LOG_LEVEL, CONFIG_LOG_FORMAT, CONFIG_LOG_CALLS, CONFIG_CLUSTER_CHOICE,
     CONFIG_AUTOSTART;
 extern const ConfigType CONFIG_FALLBACK;

@@ -39,6 +39,12 @@ char *path_runtime_directory(Environment environment)
     return text_take(&directory);
 }
 
+char *path_temporary_directory(Environment environment)
+{
+    const char *given = environment_get(environment, "TMPDIR");
+    return mem_copy_string(given && given[0] == '/' ? given : "/var/tmp");
+}
+
 char *path_default_control_socket(Environment environment)
 {
     Text path = TEXT_NULL;

@@ -18,4 +18,7 @@ char *path_expand(const char *path, Environment environment);
 /* The directory of our sockets: $XDG_RUNTIME_DIR/sparkbouncer, for root without it /run/sparkbouncer, else
  * /tmp/sparkbouncer-UID. free(). */
 char *path_runtime_directory(Environment environment);
+/* Of temporary files that may be large: $TMPDIR, else /var/tmp, which is on a disk where /tmp may not be.
+ * free(). */
+char *path_temporary_directory(Environment environment);
 char *path_default_control_socket(Environment environment);

@@ -50,7 +50,8 @@ bool profile_settings_equal(const ProfileSettings *a, const ProfileSettings *b)
            is_same_destination(a, b) && is_same_cluster(a, b) && is_same_pool(a, b) &&
            text_is_same(a->session, b->session) && a->warm_sessions == b->warm_sessions &&
            text_is_same(a->warm_template, b->warm_template) && a->revive == b->revive &&
-           a->revive_limit == b->revive_limit && auth_settings_equal(&a->auth, &b->auth);
+           a->revive_limit == b->revive_limit && a->spool == b->spool &&
+           auth_settings_equal(&a->auth, &b->auth);
 }
 
 Settings *settings_ref(Settings *settings)
@@ -84,6 +85,7 @@ Settings *settings_free(Settings *settings)
     free(settings->profiles);
     free(settings->default_profile);
     free(settings->control_socket);
+    free(settings->spool_folder);
     free(settings->metadata_service);
     free(settings->local_spark);
     origins_free(settings->origins);

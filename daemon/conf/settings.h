@@ -172,6 +172,7 @@ typedef struct ProfileSettings {
     char *session;              /* the named session of calls that name none; NULL: each client has its own */
     uint64_t resume_timeout_ms; /* that a result stream may be broken before it is given up */
     uint64_t reattach_period_ms; /* of an operation whose client does not read; 0: never */
+    size_t spool;                /* bytes of a result that may be read ahead to disk; 0: none */
     bool revive;                 /* make a session that the server has lost again */
     size_t revive_limit;         /* bytes kept of one session for that */
 } ProfileSettings;
@@ -206,6 +207,8 @@ typedef struct Settings {
     uint64_t drain_timeout_ms;
     size_t stream_window; /* bytes a stream may hold in the daemon, each way */
     size_t buffer_limit;  /* bytes all streams together may hold before windows shrink */
+    size_t spool_limit;   /* bytes that all results read ahead may take on disk */
+    char *spool_folder;   /* absolute */
     size_t header_limit;  /* bytes of one header list */
     unsigned max_client_connections;
     unsigned max_calls_per_connection;

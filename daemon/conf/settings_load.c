@@ -22,6 +22,8 @@ static void append_effective(const Loader *loader, const ConfigKey *key, Text *e
     const Settings *settings = loader->settings;
     if (strcmp(key->name, "control_socket") == 0)
         text_append(effective, settings->control_socket ? settings->control_socket : "");
+    if (strcmp(key->name, "spool_folder") == 0)
+        text_append(effective, settings->spool_folder ? settings->spool_folder : "");
     if (strcmp(key->name, "databricks_config_file") == 0 && loader->databricks_path)
         text_append(effective, loader->databricks_path);
     for (size_t i = 0; strcmp(key->name, "listen") == 0 && i < settings->n_listens; i++) {
@@ -31,14 +33,24 @@ static void append_effective(const Loader *loader, const ConfigKey *key, Text *e
     }
 }
 
+/* What the environment says where nothing is given. */
+static void apply_nothing(Loader *loader, const ConfigKey *key)
+{
+    Environment environment = loader->source->environment;
+    if (strcmp(key->name, "control_socket") == 0)
+        loader->settings->control_socket = path_default_control_socket(environment);
+    if (strcmp(key->name, "spool_folder") == 0)
+        loader->settings->spool_folder = path_temporary_directory(environment);
+}
+
 static void apply_key(Loader *loader, const ConfigKey *key)
 {
     _cleanup_(given_deinit) Given given = loader_find(loader, key);
     _cleanup_(text_deinit) Text effective = TEXT_NULL;
     if (given.text)
         (void)loader_apply(loader, key, &given, loader->settings); /* else it is in the problems */
-    else if (strcmp(key->name, "control_socket") == 0)
-        loader->settings->control_socket = path_default_control_socket(loader->source->environment);
+    else
+        apply_nothing(loader, key);
     if (key->type->is_secret && given.text)
         text_append(&effective, "set");
     append_effective(loader, key, &effective);

@@ -236,4 +236,6 @@ void frames_take_output(Stream *stream, Output *output, OutputPool *pool, size_t
     }
     if (stream->source)
         stream_consume(stream->source, length);
+    if (queue->n_bytes < stream->wake_below)
+        stream->events->on_drained(stream);
 }

@@ -34,6 +34,9 @@ typedef struct StreamEvents {
     void (*on_data)(Stream *stream, const uint8_t *bytes, size_t length, Block *block);
     /* The peer will send no more; stream->received_trailers are complete (and empty when there were none). */
     void (*on_end)(Stream *stream);
+    /* Fewer bytes than wake_below are left to send, told as others leave: within the connection's flush, so
+     * that it must only start something. NULL: wake_below is never set. */
+    void (*on_drained)(Stream *stream);
     /* The stream is gone, by whatever way; stream->connection is NULL. Not called after stream_detach(). */
     void (*on_closed)(Stream *stream, uint32_t error_code);
 } StreamEvents;
@@ -50,6 +53,7 @@ struct Stream {
     const HeaderList *trailers; /* to send after it; borrowed */
     PieceQueue *kept;           /* when set, what was sent is moved there instead of being freed */
     Stream *source;             /* when set, its window is given back as output leaves */
+    size_t wake_below;          /* bytes of `output`; 0: on_drained is not told */
     size_t n_unconsumed;        /* bytes received whose window has not been given back */
     size_t window;              /* of receiving, as last set */
     size_t n_read_of_window;    /* bytes passed on since then */

@@ -75,7 +75,7 @@ void call_fail(Call *call, StatusCode code, const StatusDetails *details, const 
         }
         build_answer(call, code, details, message);
         if (call->response_started)
-            stream_queue_end(&call->from_client, &call->answer);
+            spool_queue_end(call, &call->answer);
         else
             stream_send_response(&call->from_client, &call->answer, true);
         call->response_started = true;
@@ -96,7 +96,7 @@ void call_answer(Call *call, const uint8_t *message, size_t length)
 
 void call_finish_stream(Call *call)
 {
-    stream_queue_end(&call->from_client, &OK_TRAILER_LIST);
+    spool_queue_end(call, &OK_TRAILER_LIST);
     answered(call, STATUS_OK);
 }
 

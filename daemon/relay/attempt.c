@@ -281,7 +281,8 @@ static void put_request_aside(Call *call)
  * read. */
 static bool has_much_unread(const Call *call)
 {
-    return call->from_client.output.n_bytes > UNREAD_WINDOWS * call->relay->http2.limits.stream_window;
+    return call->from_client.output.n_bytes + spool_pending(call) >
+           UNREAD_WINDOWS * call->relay->http2.limits.stream_window;
 }
 
 void call_try_again(Call *call, bool reattaches, uint64_t wait_ms)

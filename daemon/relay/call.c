@@ -102,6 +102,7 @@ static void on_client_closed(Stream *stream, uint32_t error_code)
 static const StreamEvents CLIENT_EVENTS = {.on_headers = on_client_headers,
                                            .on_data = on_client_data,
                                            .on_end = on_client_end,
+                                           .on_drained = spool_on_drained,
                                            .on_closed = on_client_closed};
 
 static void on_upstream_headers(Stream *stream, bool end)
@@ -168,6 +169,7 @@ static Call *call_take(Relay *relay)
     message_watch_reset(&call->request);
     message_watch_reset(&call->response);
     resume_reset(&call->resume);
+    spool_init(&call->spool);
     call->request_is_kept = true;
     call->to_upstream.source = &call->from_client;
     call->from_client.source = &call->to_upstream;
@@ -286,6 +288,7 @@ void call_finish(Call *call)
     if (call->state == CALL_ENDED)
         return;
     call_stop_waiting(call);
+    spool_close(call);
     call_set_state(call, CALL_ENDED);
     deadline_clear(&relay->deadlines, &call->deadline);
     relay->counts.n_calls++;

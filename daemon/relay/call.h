@@ -23,6 +23,7 @@
 #include "relay/relay.h"
 #include "relay/replay.h"
 #include "relay/resume.h"
+#include "relay/spool.h"
 #include "relay/upstream.h"
 #include "rpc/framing.h"
 #include "rpc/status.h"
@@ -93,6 +94,7 @@ struct Call {
 
     PieceQueue kept; /* what was sent of the request, while it may have to be sent again */
     Resume resume;   /* of a reattachable stream: how far the client has got */
+    Spool spool;     /* of results that the client has not read */
     Backoff backoff; /* between attempts, since the client last got something */
     uint64_t
         broken_since_ns;     /* since when there has been no attempt that brought something; 0: all is well */

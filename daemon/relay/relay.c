@@ -62,6 +62,8 @@ int relay_init(Relay *relay, uv_loop_t *loop, Settings *settings, const Log *log
     relay_init_profiles(relay);
     relay->https = https_new(loop);
     fallback_init(relay);
+    spool_files_init(&relay->spool_files, loop, &relay->http2.receive_blocks, settings->spool_folder,
+                     settings->spool_limit);
     int error = http2_init(&relay->http2, loop, &limits);
     if (error == 0)
         error = deadlines_init(&relay->deadlines, loop);

@@ -13,6 +13,7 @@
 #include "base/deadline.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/spool_file.h"
 #include "conf/settings.h"
 #include "conf/settings_change.h"
 #include "http2/http2.h"
@@ -65,6 +66,7 @@ typedef struct Relay {
     Deadline expiry;   /* of sessions; set while there are any that can expire */
     Deadline touching; /* of operations whose clients do not read; set while there are any that could be */
     Fallback fallback;
+    SpoolFiles spool_files;
     List upstreams; /* all there are, the retired ones too */
     List clients;
     size_t n_turned_away;    /* of them, over the limit */

@@ -208,6 +208,7 @@ static void change_limits(Relay *relay)
 {
     Registry *registry = &relay->registry;
     relay->http2.limits.buffer_limit = relay->settings->buffer_limit;
+    spool_files_change(&relay->spool_files, relay->settings->spool_folder, relay->settings->spool_limit);
     registry->max_sessions = relay->settings->max_sessions;
     deadline_clear(&relay->deadlines, &relay->expiry);
     if (!list_is_empty(&registry->sessions))

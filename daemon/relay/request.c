@@ -243,17 +243,22 @@ static void take_over(Call *call, Operation *operation)
     Call *older = operation->streaming;
     operation->streaming = call;
     call->operation = operation;
-    call->has_taken_over = call->method->id == METHOD_REATTACH_EXECUTE; /* from one that may be over by now */
+    if (call->method->id == METHOD_REATTACH_EXECUTE)
+        call->may_be_disconnected = true; /* by one that may be over by now */
     if (!older || older == call)
         return;
     bool is_checking = older->resume.state == RESUME_CHECKING; /* what comes first it has had already */
+    bool is_unread = older->spool.file != NULL;
     call->may_be_disconnected = older->is_let_go = true;
     older->operation = NULL;
     resume_reset(&older->resume);
     (void)touch_end(older);
-    if (is_checking || (older->state == CALL_WAITING && older->broken_since_ns))
+    spool_close(older);
+    if (is_unread || is_checking || (older->state == CALL_WAITING && older->broken_since_ns))
         call_fail(older, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "REATTACHED_ELSEWHERE"},
                   "sparkbouncer: another call of the client has taken over the results of this operation");
+    if (is_unread) /* and there is a gap in what it got */
+        stream_reset(&older->from_client, STREAM_CANCEL);
 }
 
 /* A call whose results can be had again is known by session, user and operation, all of them whole. */

@@ -156,6 +156,7 @@ void response_headers_received(Call *call, bool end)
         return; /* the client's stream goes on */
     call->response_started = true;
     credential_accepted(call);
+    spool_allow(call);
     stream_send_response(&call->from_client, keep_headers(call), false);
 }
 
@@ -240,7 +241,9 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
     if (known >= length)
         return;
     call->bytes_to_client += length - known;
-    stream_queue(&call->from_client, bytes + known, length - known, block);
+    if (call->from_client.output.n_bytes < call->spool.above ||
+        !spool_take(call, bytes + known, length - known, block))
+        stream_queue(&call->from_client, bytes + known, length - known, block);
 }
 
 /* ---- the end */
@@ -321,7 +324,7 @@ static void pass_status_on(Call *call)
         if (header.name[0] != ':' && !header_name_is(&header, "content-type"))
             header_list_add(&call->answer, header);
     }
-    stream_queue_end(&call->from_client, &call->answer);
+    spool_queue_end(call, &call->answer);
 }
 
 static void ended_without_status(Call *call)
@@ -375,7 +378,7 @@ void response_ended(Call *call)
     if (is_status_alone)
         pass_status_on(call);
     else
-        stream_queue_end(&call->from_client, trailers);
+        spool_queue_end(call, trailers);
     if (stream_is_open(&call->from_client))
         return;
     /* One of our own: the server may not have read all of it, and need not. */

@@ -26,6 +26,7 @@ import artifact_cases  # noqa: F401
 import revive_cases  # noqa: F401
 import resume_cases  # noqa: F401
 import touch_cases  # noqa: F401
+import spool_cases  # noqa: F401
 import fault_cases  # noqa: F401
 import pace_cases  # noqa: F401
 import lifecycle_cases  # noqa: F401

@@ -8,11 +8,12 @@
 #include "base/text.h"
 #include "spark/method.h"
 
-#define FRAME_DATA     0
-#define FRAME_HEADERS  1
-#define FRAME_RESET    3
-#define FRAME_SETTINGS 4
-#define FRAME_GOAWAY   7
+#define FRAME_DATA          0
+#define FRAME_HEADERS       1
+#define FRAME_RESET         3
+#define FRAME_SETTINGS      4
+#define FRAME_GOAWAY        7
+#define FRAME_WINDOW_UPDATE 8
 
 #define FLAG_END_STREAM  1
 #define FLAG_END_HEADERS 4

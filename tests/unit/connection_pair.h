@@ -83,7 +83,7 @@ typedef struct Probe {
     Stream stream;
     ProbeMode mode;
     ProbeStop detaches;
-    unsigned n_headers, n_ends, n_closed;
+    unsigned n_headers, n_ends, n_closed, n_drained;
     bool headers_had_end;
     uint32_t error_code;
     Text received; /* DATA */
@@ -157,9 +157,16 @@ static inline void on_probe_closed(Stream *stream, uint32_t error_code)
     probe->error_code = error_code;
 }
 
+static inline void on_probe_drained(Stream *stream)
+{
+    ck_assert_uint_lt(stream->output.n_bytes, stream->wake_below);
+    container_of(stream, Probe, stream)->n_drained++;
+}
+
 static const StreamEvents PROBE_EVENTS = {.on_headers = on_probe_headers,
                                           .on_data = on_probe_data,
                                           .on_end = on_probe_end,
+                                          .on_drained = on_probe_drained,
                                           .on_closed = on_probe_closed};
 
 static inline void probe_init(Probe *probe, ProbeMode mode)

@@ -84,6 +84,35 @@ START_TEST(it_gets_as_much_more_as_was_read)
 }
 END_TEST
 
+START_TEST(who_waits_is_told_that_little_is_left)
+{
+    Probe probe;
+    size_t length = 4 * WINDOW;
+    _cleanup_(mem_freep) uint8_t *bytes = some_bytes(length);
+    stall(&probe, bytes, length);
+    let_others_pass();
+    probe.stream.wake_below = 2 * WINDOW; /* three are left */
+    stream_consume(&served[0].stream, WINDOW - 1);
+    let_others_pass();
+    ck_assert_uint_eq(probe.n_drained, 0);
+    stream_consume(&served[0].stream, WINDOW);
+    let_others_pass();
+    ck_assert_uint_gt(probe.n_drained, 0);
+    finish(&probe, &served[0], length);
+}
+END_TEST
+
+START_TEST(who_does_not_wait_is_not_told)
+{
+    Probe probe;
+    size_t length = 4 * WINDOW;
+    _cleanup_(mem_freep) uint8_t *bytes = some_bytes(length);
+    stall(&probe, bytes, length);
+    finish(&probe, &served[0], length);
+    ck_assert_uint_eq(probe.n_drained, 0);
+}
+END_TEST
+
 /* They would send 30 MiB if they could. */
 START_TEST(any_number_of_stalled_streams_leave_room_for_others)
 {
@@ -230,6 +259,8 @@ int main(void)
     tcase_set_timeout(tests, 30); /* tens of MiB, perhaps under a sanitizer */
     tcase_add_test(tests, a_stream_that_is_not_read_stalls_at_its_window);
     tcase_add_test(tests, it_gets_as_much_more_as_was_read);
+    tcase_add_test(tests, who_waits_is_told_that_little_is_left);
+    tcase_add_test(tests, who_does_not_wait_is_not_told);
     tcase_add_test(tests, any_number_of_stalled_streams_leave_room_for_others);
     tcase_add_test(tests, the_connections_window_is_given_back);
     tcase_add_test(tests, pressure_goes_back_through_the_one_in_between);

@@ -30,7 +30,7 @@ typedef struct Field {
 /* clang-format off */
 static const Field FIELDS[] = {
     FIELD(TEXT, name), FIELD(TEXT, problem), FIELD(TEXT, host), FIELD(PORT, port), FIELD(BOOLEAN, use_tls),
-    FIELD(MS, resume_timeout_ms), FIELD(MS, reattach_period_ms), FIELD(BOOLEAN, revive), FIELD(MS, revive_limit), FIELD(MS, keepalive_ms), FIELD(MS, http2_ping_ms),
+    FIELD(MS, resume_timeout_ms), FIELD(MS, reattach_period_ms), FIELD(BOOLEAN, revive), FIELD(MS, revive_limit), FIELD(MS, spool), FIELD(MS, keepalive_ms), FIELD(MS, http2_ping_ms),
     FIELD(BOOLEAN, http2_ping_force), FIELD(TEXT, session), FIELD(COUNT, warm_sessions),
     FIELD(TEXT, warm_template), FIELD(BOOLEAN, databricks), FIELD(BOOLEAN, is_local),
     FIELD(TEXT, cluster_id),

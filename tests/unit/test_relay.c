@@ -307,6 +307,163 @@ START_TEST(results_do_not_pile_up_for_a_client_that_does_not_read)
 }
 END_TEST
 
+/* ---- results that are read ahead to disk */
+
+static char spool_folder[64];
+
+static void allow_spool(void)
+{
+    strcpy(spool_folder, "/tmp/test_relay.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(spool_folder));
+    rig.relay.settings->profiles[0].spool = 1024 * 1024;
+    spool_files_change(&rig.relay.spool_files, spool_folder, 16 * 1024 * 1024);
+}
+
+static void forbid_spool(void)
+{
+    rig.relay.settings->profiles[0].spool = 0;
+    ck_assert_int_eq(rmdir(spool_folder), 0);
+}
+
+/* A client that takes nothing yet has its operation's results coming. */
+static void begin_unread(void)
+{
+    _cleanup_(text_deinit) Text request = TEXT_NULL;
+    greet(rig.client, SHUT, 6);
+    write_request(&request, METHOD_EXECUTE_PLAN, SESSION, 0);
+    client_calls(1, METHOD_EXECUTE_PLAN, &request);
+    wait_for_server();
+    greet(rig.server, NULL, 0);
+    server_begins(1);
+}
+
+static void wait_for_file(void)
+{
+    while (!only_call()->spool.file)
+        rig_wait(&rig);
+}
+
+static void server_ends(const char *status)
+{
+    _cleanup_(text_deinit) Text out = TEXT_NULL;
+    answer_trailers_add(&out, 1, status);
+    rig_send_text(&rig, rig.server, &out);
+    rig_settle(&rig);
+}
+
+static void client_reads_on(void)
+{
+    _cleanup_(text_deinit) Text out = TEXT_NULL;
+    frame_add(&out, FRAME_SETTINGS, 0, 0, WIDE, 6);
+    frame_add(&out, FRAME_WINDOW_UPDATE, 0, 0, "\0\x0f\0\0", 4);
+    rig_send_text(&rig, rig.client, &out);
+}
+
+static void expect_read(const Text *expected)
+{
+    _cleanup_(text_deinit) Text received = TEXT_NULL, data = TEXT_NULL;
+    client_reads_on();
+    while (!list_is_empty(&rig.relay.calls)) { /* the pool of libuv works meanwhile */
+        (void)uv_run(&rig.loop, UV_RUN_ONCE);
+        receive(rig.client, &received);
+    }
+    receive(rig.client, &received);
+    data_of(&received, 0, 1, &data);
+    ck_assert_uint_eq(data.length, expected->length);
+    ck_assert(memcmp(text_string(&data), text_string(expected), data.length) == 0);
+    ck_assert_uint_eq(rig.relay.spool_files.n_unread, 0);
+}
+
+/* More than all windows, and the end, before the client reads the first byte. */
+START_TEST(results_wait_on_disk)
+{
+    _cleanup_(text_deinit) Text results = TEXT_NULL;
+    allow_spool();
+    begin_unread();
+    write_response(&results, "a", 30000);
+    write_response(&results, "b", 30000);
+    size_t sent = 60000;
+    send_data(rig.server, 1, results.bytes, sent, false);
+    wait_for_file();
+    for (unsigned i = 0; i < 10; i++) {
+        write_response(&results, "c", 40000);
+        send_data(rig.server, 1, results.bytes + sent, results.length - sent, false);
+        sent = results.length;
+        while (spool_pending(only_call()) > 0)
+            (void)uv_run(&rig.loop, UV_RUN_ONCE);
+        ck_assert_uint_eq(only_call()->to_upstream.n_unconsumed, 0); /* the server has its window back */
+    }
+    ck_assert_uint_eq(spool_unread(only_call()), results.length - 60000);
+    ck_assert_str_eq(only_call()->resume.last_response_id, "c");
+    server_ends("13");
+    ck_assert_int_eq(only_call()->state, CALL_ANSWERED);
+    expect_read(&results);
+    forbid_spool();
+}
+END_TEST
+
+static int find_file(void)
+{
+    char link[64], path[256];
+    for (int fd = 3; fd < 256; fd++) {
+        (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(link, path, sizeof path - 1);
+        path[length > 0 ? length : 0] = '\0';
+        if (strncmp(path, spool_folder, strlen(spool_folder)) == 0)
+            return fd;
+    }
+    return -1;
+}
+
+/* The disk gives back less than was written: what the client gets does not pass for all, even when the server
+ * had ended well. */
+START_TEST(results_on_disk_are_lost)
+{
+    _cleanup_(text_deinit) Text results = TEXT_NULL, received = TEXT_NULL, data = TEXT_NULL;
+    bool has_ended = _i == 1;
+    allow_spool();
+    begin_unread();
+    write_response(&results, "a", 50000);
+    send_data(rig.server, 1, results.bytes, 50000, false);
+    wait_for_file();
+    write_response(&results, "b", 50000);
+    send_data(rig.server, 1, results.bytes + 50000, results.length - 50000, false);
+    while (spool_pending(only_call()) > 0)
+        (void)uv_run(&rig.loop, UV_RUN_ONCE);
+    ck_assert_int_eq(ftruncate(find_file(), 0), 0);
+    if (has_ended)
+        server_ends("13");
+    ck_assert_int_eq(only_call()->state, has_ended ? CALL_ANSWERED : CALL_RUNNING);
+    client_reads_on();
+    while (!list_is_empty(&rig.relay.calls)) {
+        (void)uv_run(&rig.loop, UV_RUN_ONCE);
+        receive(rig.client, &received);
+    }
+    receive(rig.client, &received);
+    data_of(&received, 0, 1, &data);
+    ck_assert_uint_eq(data.length, 50000);
+    ck_assert_uint_eq(rig.relay.counts.n_failed, 1);
+    bool is_reset = memmem(received.bytes, received.length, "\0\0\4\3\0\0\0\0\1\0\0\0\2", 13) != NULL;
+    ck_assert(is_reset == has_ended); /* else it gets a status */
+    forbid_spool();
+}
+END_TEST
+
+/* All results are there when the client turns out to be slow: only the end is still to come. */
+START_TEST(nothing_but_the_end_comes_after_the_file)
+{
+    _cleanup_(text_deinit) Text results = TEXT_NULL;
+    allow_spool();
+    begin_unread();
+    write_response(&results, "a", 50000);
+    send_data(rig.server, 1, results.bytes, results.length, false);
+    wait_for_file();
+    server_ends("13");
+    expect_read(&results);
+    forbid_spool();
+}
+END_TEST
+
 /* ---- what a client may write */
 
 START_TEST(a_session_id_with_line_ends_is_no_header)
@@ -414,6 +571,9 @@ int main(void)
     tcase_add_test(tests, a_client_adds_to_its_request_while_it_is_reattached);
     tcase_add_test(tests, taken_over_in_the_middle_of_what_is_sent_again);
     tcase_add_test(tests, results_do_not_pile_up_for_a_client_that_does_not_read);
+    tcase_add_test(tests, results_wait_on_disk);
+    tcase_add_test(tests, nothing_but_the_end_comes_after_the_file);
+    tcase_add_loop_test(tests, results_on_disk_are_lost, 0, 2);
     tcase_add_test(tests, a_session_id_with_line_ends_is_no_header);
     tcase_add_test(tests, a_call_does_not_follow_its_profile_to_another_cluster);
     tcase_add_test(tests, a_clone_of_a_forgotten_session_is_not_registered);

@@ -33,6 +33,8 @@ START_TEST(defaults)
     ck_assert_uint_eq(settings->drain_timeout_ms, 30000);
     ck_assert_uint_eq(settings->stream_window, 4 << 20);
     ck_assert_uint_eq(settings->buffer_limit, 256 << 20);
+    ck_assert_uint_eq(settings->spool_limit, (size_t)16 << 30);
+    ck_assert_str_eq(settings->spool_folder, "/var/tmp");
     ck_assert_uint_eq(settings->header_limit, 16 << 10);
     ck_assert_uint_eq(settings->max_client_connections, 20000);
     ck_assert_uint_eq(settings->max_calls_per_connection, 1000);
@@ -117,6 +119,34 @@ START_TEST(what_is_found_out_about_dead_peers)
     ck_assert_uint_eq(settings_find_profile(settings, "b")->keepalive_ms, 0);
     ck_assert_uint_eq(settings_find_profile(settings, "b")->http2_ping_ms, 5 * 60 * 1000);
     ck_assert_uint_eq(settings_find_profile(settings, "c")->http2_ping_ms, 30 * 1000);
+}
+END_TEST
+
+START_TEST(what_is_read_ahead)
+{
+    Input input = {.config = "[sparkbouncer]\nspool_limit = 2GiB\n"
+                             "[profile a]\nhost = https://a\ntoken = t\n"
+                             "[profile b]\nhost = https://b\ntoken = t\nspool = 1GiB\n"
+                             "[profile c]\nhost = https://c\ntoken = t\nspool = 0\n",
+                   .variables = {"TMPDIR=/scratch"}};
+    _cleanup_(settings_freep) Settings *settings = load_good(&input, "");
+    ck_assert_uint_eq(settings->spool_limit, (size_t)2 << 30);
+    ck_assert_str_eq(settings->spool_folder, "/scratch");
+    ck_assert_uint_eq(settings_find_profile(settings, "a")->spool, 0);
+    ck_assert_uint_eq(settings_find_profile(settings, "b")->spool, (size_t)1 << 30);
+    ck_assert_uint_eq(settings_find_profile(settings, "c")->spool, 0);
+}
+END_TEST
+
+START_TEST(where_it_is_read_ahead_to)
+{
+    static const Input inputs[] = {
+        {DAEMON("spool_folder = /data/spool"), .variables = {"TMPDIR=/scratch"}},
+        {.variables = {"SPARKBOUNCER_SPOOL_FOLDER=/data/spool", "TMPDIR=/scratch"}},
+        {.variables = {"TMPDIR=data/spool"}},
+    };
+    _cleanup_(settings_freep) Settings *settings = load_good(&inputs[_i], "");
+    ck_assert_str_eq(settings->spool_folder, _i == 2 ? "/var/tmp" : "/data/spool");
 }
 END_TEST
 
@@ -458,6 +488,8 @@ int main(void)
     tcase_add_test(tests, merged_profile);
     tcase_add_test(tests, starting_clusters_is_opt_in);
     tcase_add_test(tests, what_is_found_out_about_dead_peers);
+    tcase_add_test(tests, what_is_read_ahead);
+    tcase_add_loop_test(tests, where_it_is_read_ahead_to, 0, 3);
     tcase_add_test(tests, same_host_keeps_token);
     tcase_add_test(tests, moved_host_with_token);
     tcase_add_test(tests, local_upstream);

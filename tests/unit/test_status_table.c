@@ -89,6 +89,16 @@ START_TEST(credentials)
 }
 END_TEST
 
+START_TEST(spooled)
+{
+    _cleanup_(mem_freep) char *none = render("{\"bytes_spooled\":0}");
+    ck_assert_ptr_null(strstr(none, "spooled"));
+    _cleanup_(mem_freep) char *some = render("{\"bytes_spooled\":104857600}");
+    ck_assert_ptr_nonnull(
+        strstr(some, "\nspooled    100 MiB of results on disk that their clients have not read yet\n"));
+}
+END_TEST
+
 START_TEST(empty_document)
 {
     _cleanup_(mem_freep) char *text = render("{}");
@@ -227,6 +237,7 @@ int main(void)
     tcase_add_test(tests, idle);
     tcase_add_test(tests, local_spark);
     tcase_add_test(tests, credentials);
+    tcase_add_test(tests, spooled);
     tcase_add_test(tests, empty_document);
     tcase_add_test(tests, wrong_types);
     tcase_add_test(tests, long_and_hostile_values);

@@ -26,12 +26,14 @@ static uint64_t period_ms(const Call *call)
     return is_watched ? call->upstream->profile->reattach_period_ms : 0;
 }
 
-/* Whether it waits for its client to read. */
+/* Whether it waits for its client to read; what is read ahead does not. */
 static bool is_paused(const Call *call)
 {
+    bool is_read_ahead = call->spool.file && spool_pending(call) == 0;
     bool may_go_on =
         call->state == CALL_RUNNING || (call->state == CALL_WAITING && call->wait == WAIT_BACKOFF);
-    return may_go_on && stream_is_open(&call->from_client) && call->from_client.output.n_bytes > 0;
+    return may_go_on && !is_read_ahead && stream_is_open(&call->from_client) &&
+           call->from_client.output.n_bytes > 0;
 }
 
 /* A server's streams are shorter than the period: one that lasts longer has ended at the server, and its end

@@ -7,6 +7,7 @@
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_LIMIT_MS 5000
+#define STOOD_MS         60000 /* where no keepalive would have found a dead line */
 
 static uint64_t broken_for_ms(const Call *call)
 {
@@ -78,8 +79,20 @@ static void log_resume(const Call *call, AttemptEnd end, const char *reason)
                           profile, operation, reason);
 }
 
+/* A query may say nothing for hours, while a box on the way cuts every silent connection: an attempt that has
+ * stood for longer than a dead line stays unnoticed was none of what resume_timeout is for. */
+static bool has_stood(const Call *call, AttemptEnd end)
+{
+    uint64_t keepalive_ms = call->upstream->profile->keepalive_ms;
+    uint64_t enough_ms = keepalive_ms ? keepalive_ms : STOOD_MS;
+    return end == ATTEMPT_BROKEN && call->state == CALL_RUNNING &&
+           clock_now_ns() - call->sent_ns > enough_ms * NS_PER_MS;
+}
+
 bool call_recover(Call *call, AttemptEnd end, const char *reason)
 {
+    if (has_stood(call, end))
+        call->broken_since_ns = 0;
     ReplayFacts facts = facts_of(call, end);
     ReplayDecision decision = replay_decide(&facts);
     call->upstream_ended_ns = call->relay->http2.now_ns;

@@ -267,6 +267,19 @@ def reattach_continued(scene):
     line.expect_once()
 
 
+@proxied("resume: a query that says nothing for longer than resume_timeout, on a line that is cut all the while")
+def silent(scene):
+    line = Line(scene, resume_timeout="2s", keepalive="1s").warm()
+    running = line.start(messages=2, size=200, fake="first_delay_ms=5000,reattach_ms=1800")
+    await_that(lambda: line.counts()["executions"] == line.operations, "the execution")
+    for _ in range(3):
+        attached = line.counts()["attaches"]
+        time.sleep(1.2)  # longer than keepalive; three of them are longer than resume_timeout
+        line.relay.command("now close")
+        await_that(lambda: line.counts()["attaches"] > attached, "another stream at the server")
+    line.expect_whole(line.result_of(running))
+
+
 @resumed("a slow reader, cut every 20 ms")
 def slow_reader(scene, direct):
     line = Line(scene, direct)

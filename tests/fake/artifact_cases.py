@@ -263,6 +263,17 @@ def not_before_the_end(scene):
     raw.close()
 
 
+@proxied("artifacts: an upload that ends within its first message goes up")
+def cut_short(scene):
+    stage = Stage(scene)
+    stage.add(batch(1, ("files/a", ONE), user=""))
+    raw = RawClient(stage.daemon.target)
+    raw.send(frame(HEADERS, END_HEADERS, 1, grpc_headers(ADD, ETL)))
+    raw.send(frame(DATA, END_STREAM, 1, grpc_message(batch(2, ("files/a", ONE), user=""))[:45]))
+    expect(raw.read_until(lambda f: f[0] == HEADERS and f[1] & END_STREAM), "no answer")
+    raw.close()
+
+
 @proxied("artifacts: more than is held back goes up, known or not", limit=90)
 def over_the_limit(scene):
     stage = Stage(scene)

@@ -240,7 +240,7 @@ def reloaded(scene):
         text = file.read().replace(PERIOD["reattach_period"], "400ms")
         file.seek(0)
         file.write(text)
-    ask(line.daemon, "POST", "/reload")
+    expect_equal(ask(line.daemon, "POST", "/reload")[0], 200, "reload")
     await_touches(line, 5)
     expect_all(line, running.call, seen)
 

@@ -27,7 +27,8 @@ struct ArtifactUpload {
     UploadState state;
     ArtifactReader reader;
     char first_id[UUID_TEXT_SIZE]; /* of the named session */
-    size_t n_held;                 /* bytes; counted in relay->n_artifact_bytes while they are held */
+    size_t n_held;                 /* bytes; counted in relay->n_artifact_bytes up to the call's end, since a
+                                      server may take them slowly */
     size_t n_matched;              /* artifacts from the front that are in the session as they are here */
     size_t n_begun;                /* of which the session has been told that they are on their way */
     bool is_unread;                /* it has been told that one is that cannot be read */
@@ -75,12 +76,6 @@ static bool may_hold(Call *call, size_t length)
     return upload->n_held <= ARTIFACT_HOLD_LIMIT && call->relay->n_artifact_bytes <= ARTIFACT_HOLD_LIMIT_ALL;
 }
 
-static void count_held_no_longer(Call *call)
-{
-    call->relay->n_artifact_bytes -= call->upload->n_held;
-    call->upload->n_held = 0;
-}
-
 bool artifact_upload_is_held(const ArtifactUpload *upload)
 {
     return upload->state == UPLOAD_HELD;
@@ -105,7 +100,6 @@ static void note_begun(Call *call)
 static void let_pass(Call *call)
 {
     call->upload->state = UPLOAD_RELAYED;
-    count_held_no_longer(call);
     note_begun(call);
 }
 
@@ -260,7 +254,7 @@ void artifact_upload_ended(Call *call)
         return;
     if (upload->state == UPLOAD_RELAYED)
         note_ended(call);
-    count_held_no_longer(call);
+    call->relay->n_artifact_bytes -= upload->n_held;
     artifact_upload_let_go(call);
     artifact_reader_deinit(&upload->reader);
     text_deinit(&upload->answer);

@@ -42,8 +42,8 @@ static uint64_t spread(uint64_t ms)
 bool client_turns_away(Call *call)
 {
     Client *client = call->client;
-    StatusDetails details = {.reason = "TOO_MANY_CLIENTS", .retry_after_ms = spread(CLIENTS_RETRY_MS)};
     if (client->is_refused) {
+        StatusDetails details = {.reason = "TOO_MANY_CLIENTS", .retry_after_ms = spread(CLIENTS_RETRY_MS)};
         call_fail(call, STATUS_UNAVAILABLE, &details,
                   "sparkbouncer: %u clients are connected, which is all that max_client_connections allows; "
                   "try again later, or raise it",
@@ -53,7 +53,7 @@ bool client_turns_away(Call *call)
     }
     if (client->relay->calls.n_entries <= RELAY_MAX_CALLS)
         return false;
-    details = (StatusDetails){.reason = "TOO_MANY_CALLS", .retry_after_ms = spread(CALL_BUSY_RETRY_MS)};
+    StatusDetails details = {.reason = "TOO_MANY_CALLS", .retry_after_ms = spread(CALL_BUSY_RETRY_MS)};
     call_fail(
         call, STATUS_UNAVAILABLE, &details,
         "sparkbouncer: %d calls are under way, which is all that the daemon takes at a time; try again later",

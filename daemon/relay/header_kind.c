@@ -20,7 +20,8 @@ HeaderKind header_kind(const char *name, size_t length)
             return HEADER_KIND_CONSUMED;
         break;
     case 14:
-        if (IS("authentication")) /* the JVM client of some versions (SPARK-57336) */
+        /* The JVM client of some versions (SPARK-57336); what is sent may be longer, or a request of ours. */
+        if (IS("authentication") || IS("content-length"))
             return HEADER_KIND_CONSUMED;
         break;
     case 20:

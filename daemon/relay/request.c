@@ -438,12 +438,12 @@ void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)
 
 void request_ended(Call *call)
 {
+    /* else it is on its way already, is held back, or waits for an earlier release */
+    bool is_new = call->state == CALL_HOLDING && !call->upstream;
+    if (is_new && call->method)
+        route(call);
+    else if (is_new)
+        health_request_ended(call);
     if (call->upload)
         artifact_upload_whole(call);
-    if (call->state != CALL_HOLDING || call->upstream)
-        return; /* on its way already, or it waits for an earlier release */
-    if (call->method)
-        route(call);
-    else
-        health_request_ended(call);
 }

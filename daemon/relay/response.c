@@ -413,10 +413,10 @@ void response_broken(Call *call, uint32_t http2_error)
     if (call_recover(call, http2_error == STREAM_REFUSED ? ATTEMPT_UNPROCESSED : ATTEMPT_BROKEN, reason))
         return;
     const char *metadata[] = {"profile", profile->name, "host", profile->host, NULL};
-    StatusDetails details = {.reason = "UPSTREAM_LOST",
-                             .metadata = metadata,
-                             .retry_after_ms = upstream_held_back_ms(call->upstream)};
+    StatusDetails details = {.reason = "UPSTREAM_LOST", .metadata = metadata};
     StatusCode code = connection_lost ? STATUS_UNAVAILABLE : status_of_reset(call, http2_error);
+    if (code == STATUS_UNAVAILABLE) /* as above */
+        details.retry_after_ms = upstream_held_back_ms(call->upstream);
     if (call->broken_since_ns)
         call_fail(call, code, &details,
                   "sparkbouncer: lost %s:%u (profile %s) and could not go on within %llu s: %s",

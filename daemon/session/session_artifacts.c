@@ -13,11 +13,13 @@ typedef struct Entry {
     bool is_mixed;               /* not all of them, or not with the same content */
 } Entry;
 
-/* cache/ is asked for by clients themselves, classes/ can be written over, forward_to_fs/ leaves the session.
- */
+/* cache/ is asked for by clients themselves, classes/ can be written over, forward_to_fs/ leaves the session;
+ * .. may lead to any of them. */
 static bool is_kept(const char *name)
 {
     static const char *const FOLDERS[] = {"jars/", "pyfiles/", "archives/", "files/"};
+    if (strstr(name, ".."))
+        return false;
     for (size_t i = 0; i < sizeof FOLDERS / sizeof FOLDERS[0]; i++)
         if (strncmp(name, FOLDERS[i], strlen(FOLDERS[i])) == 0)
             return true;

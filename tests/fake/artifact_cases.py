@@ -29,8 +29,9 @@ class SparkServer:
         self.checks = 0
         self.fails = False
         self.lies = False  # says that the checksums are wrong
-        self.gate = threading.Event()
+        self.gate, self.reads = threading.Event(), threading.Event()
         self.gate.set()
+        self.reads.set()
         self.server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", -1)])
         self.server.add_generic_rpc_handlers((self,))
         self.port = self.server.add_insecure_port("127.0.0.1:0")
@@ -39,6 +40,7 @@ class SparkServer:
 
     def close(self):
         self.gate.set()
+        self.reads.set()
         self.server.stop(0)
 
     @property
@@ -75,6 +77,7 @@ class SparkServer:
         for request in requests:
             if not messages:
                 self.begun.release()
+                self.reads.wait(40)
             messages.append(request)
             found = fields(request)
             if 3 in found:
@@ -263,6 +266,17 @@ def not_before_the_end(scene):
     raw.close()
 
 
+@proxied("artifacts: an upload that ends within its first message goes up")
+def cut_short(scene):
+    stage = Stage(scene)
+    stage.add(batch(1, ("files/a", ONE), user=""))
+    raw = RawClient(stage.daemon.target)
+    raw.send(frame(HEADERS, END_HEADERS, 1, grpc_headers(ADD, ETL)))
+    raw.send(frame(DATA, END_STREAM, 1, grpc_message(batch(2, ("files/a", ONE), user=""))[:45]))
+    expect(raw.read_until(lambda f: f[0] == HEADERS and f[1] & END_STREAM), "no answer")
+    raw.close()
+
+
 @proxied("artifacts: more than is held back goes up, known or not", limit=90)
 def over_the_limit(scene):
     stage = Stage(scene)
@@ -301,6 +315,26 @@ def over_all_limits(scene):
         call.cancel()
     stop.set()
     stage.expect(stage.add(chunked(5, "jars/a", content)), answer_of(5, FIRST_SERVER_SESSION, "jars/a"), 2, "when there is again")
+
+
+@proxied("artifacts: what was held back and goes up after all counts until the server has it", limit=90)
+def passed_slowly(scene):
+    stage = Stage(scene)
+    content = b"\3" * (30 << 20)
+    numbers = range(2, 8)
+    for number in numbers:
+        stage.add(chunked(1, f"jars/{number}", content))
+        expect(stage.server.begun.acquire(timeout=30), "nothing was begun")
+    stage.server.reads.clear()
+    before, uploads = stage.daemon.rss(), []
+    for number in numbers:
+        messages = [*chunked(number, f"jars/{number}", content), batch(number, (f"files/{number}", ONE))]
+        uploads.append(scene.client(stage.daemon).start(ADD, iter(messages), metadata=ETL, shape="su"))
+        expect(stage.server.begun.acquire(timeout=30), f"upload {number} is not taken")
+    more = stage.daemon.rss() - before
+    expect(more < growth(stage.daemon, 100 << 20), f"{more >> 20} MiB for six uploads")
+    stage.server.reads.set()
+    expect_equal([upload.finish(60).code for upload in uploads], ["OK"] * 6, "statuses")
 
 
 @proxied("artifacts: a server that has been restarted gets them again")

@@ -73,6 +73,18 @@ def plan(scene):
     expect_equal(session_of(server, again["case"]), shared_id(), "ReattachExecute")
 
 
+@proxied("named: a client that says how long its request is: with the tag it is longer")
+def content_length(scene):
+    server = scene.fake(token=TOKEN)
+    raw = RawClient(scene.daemon(server).target)
+    request = head(2) + field(3, b"plan") + field(6, OPERATION.format(2))
+    raw.call(1, SPARK + "ExecutePlan", [*ETL, ("content-length", str(5 + len(request)))], request)
+    end = server.wait_event("end", lambda e: e["method"] == SPARK + "ExecutePlan")
+    expect_equal(fields(bytes.fromhex(end["first"]))[7], [b"sparkbouncer-" + SESSION.format(2).encode()], "tags")
+    expect("content-length" not in dict(end["metadata"]), "the length went to the server, which may take it at its word")
+    raw.close()
+
+
 @proxied("named: the daemon's own ReattachExecute bears the shared id, its own ReleaseExecute too")
 def own_calls(scene):
     server = scene.fake(token=TOKEN)

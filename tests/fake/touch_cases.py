@@ -10,6 +10,7 @@ import threading
 
 from harness import SPARK, TOKEN, WAIT_S, Failure, expect, expect_equal, growth
 from registry import proxied
+from reload_cases import ask
 from resume_cases import EXECUTE, IDENTITY, OPERATION, await_that, response_ids, start_execute, start_reattach
 from resume_line import AUTHORIZATION, Line
 from wire import field, fields
@@ -230,6 +231,18 @@ def daemon_stops(scene):
     line.daemon.signal(signal.SIGTERM)
     expect_equal(line.daemon.wait_exit(), 0, "exit code of the daemon")  # with AddressSanitizer a leak is a failure
     expect_left(line, touches(line)[0])
+
+
+@proxied("pause: the profile is changed while a touch is under way")
+def reloaded(scene):
+    line, _, running, seen = start_and_touch(scene)
+    with open(line.daemon.config, "r+", encoding="utf-8") as file:
+        text = file.read().replace(PERIOD["reattach_period"], "400ms")
+        file.seek(0)
+        file.write(text)
+    expect_equal(ask(line.daemon, "POST", "/reload")[0], 200, "reload")
+    await_touches(line, 5)
+    expect_all(line, running.call, seen)
 
 
 @proxied("pause: the line is cut under a touch, which is then made again")

@@ -132,10 +132,10 @@ START_TEST(only_what_a_server_keeps)
     static const struct {
         const char *name;
         bool is_kept;
-    } rows[] = {{"jars/a.jar", true},       {"pyfiles/a.py", true}, {"archives/a.zip#x", true},
-                {"files/a.txt", true},      {"cache/abc", false},   {"classes/A.class", false},
-                {"forward_to_fs/a", false}, {"a.py", false},        {"", false},
-                {"/jars/a.jar", false},     {"jars", false}};
+    } rows[] = {{"jars/a.jar", true},          {"pyfiles/a.py", true}, {"archives/a.zip#x", true},
+                {"files/a.txt", true},         {"cache/abc", false},   {"classes/A.class", false},
+                {"forward_to_fs/a", false},    {"a.py", false},        {"", false},
+                {"files/../classes/A", false}, {"/jars/a.jar", false}, {"jars", false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         upload(rows[i].name, ONE);
         ck_assert_msg(has(rows[i].name, ONE) == rows[i].is_kept, "%s", rows[i].name);

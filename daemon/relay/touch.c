@@ -82,20 +82,15 @@ static void answered(Call *call)
     call->is_kept_alive = true;
 }
 
-/* One that did not get through is repeated by the next sweep; what the server has refused, a period later. An
- * operation that is gone is: the client reads what there is, and is then told by the server itself. */
-static void failed(Call *call, uint32_t status, const char *problem)
+/* It is repeated by the next sweep: the server's five minutes go on. An operation that is gone is: the client
+ * reads what there is, and is then told by the server itself. */
+static void failed(Call *call, const char *problem)
 {
-    bool is_gone = strstr(problem, "INVALID_HANDLE.") != NULL;
-    bool is_lost =
-        status == STATUS_UNAVAILABLE || status == STATUS_DEADLINE_EXCEEDED || status == STATUS_CANCELLED;
-    if (!is_lost)
-        call->touched_ns = clock_now_ns();
-    call->is_gone = is_gone;
-    log_write(call->relay->log, is_gone ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+    call->is_gone = strstr(problem, "INVALID_HANDLE.") != NULL;
+    log_write(call->relay->log, call->is_gone ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
               "profile %s: operation %s, of which the client has not read everything, %s: %s",
               call->upstream->profile->name, operation_id(call),
-              is_gone ? "is gone at the server" : "could not be kept alive", problem);
+              call->is_gone ? "is gone at the server" : "could not be kept alive", problem);
 }
 
 static void ended(Touch *touch, uint32_t status)
@@ -104,7 +99,7 @@ static void ended(Touch *touch, uint32_t status)
     if (status == STATUS_OK)
         answered(call);
     else
-        failed(call, status, touch->own.problem);
+        failed(call, touch->own.problem);
     (void)touch_free(touch);
 }
 

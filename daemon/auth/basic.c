@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "auth/base64.h"
 #include "auth/form.h"
+#include "base/base64.h"
 
 Secret *basic_authorization(const char *user, const Secret *password)
 {

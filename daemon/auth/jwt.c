@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "auth/answer.h"
-#include "auth/base64.h"
+#include "base/base64.h"
 
 json_t *jwt_claims(const Secret *token)
 {
@@ -18,7 +18,7 @@ json_t *jwt_claims(const Secret *token)
     size_t length = (size_t)(end - payload - 1), n_bytes;
     char *bytes = mem_alloc(length + 1);
     json_t *claims =
-        base64_decode(payload + 1, length, bytes, &n_bytes) ? answer_object(bytes, n_bytes) : NULL;
+        base64_decode(payload + 1, length, true, bytes, &n_bytes) ? answer_object(bytes, n_bytes) : NULL;
     secret_wipe(bytes, length);
     free(bytes);
     return claims;

@@ -1,5 +1,6 @@
 #include "rpc/status.h"
 
+#include "base/base64.h"
 #include "base/utf8.h"
 
 #include "proto/status.pb-c.h"
@@ -86,50 +87,20 @@ void status_append_message(Text *text, const char *message)
 
 void status_append_base64(Text *text, const uint8_t *bytes, size_t length)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < length; i += 3) {
-        size_t n = length - i < 3 ? length - i : 3;
-        uint32_t bits = (uint32_t)bytes[i] << 16;
-        if (n > 1)
-            bits |= (uint32_t)bytes[i + 1] << 8;
-        if (n > 2)
-            bits |= bytes[i + 2];
-        char group[4] = {digits[bits >> 18], digits[bits >> 12 & 63], digits[bits >> 6 & 63],
-                         digits[bits & 63]};
-        text_append_bytes(text, group, n + 1);
-    }
-}
-
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    _cleanup_(mem_freep) char *encoded = mem_alloc(base64_length(length) + 1);
+    size_t n = base64_encode(bytes, length, false, encoded);
+    while (n > 0 && encoded[n - 1] == '=')
+        n--;
+    text_append_bytes(text, encoded, n);
 }
 
 bool status_decode_base64(const char *text, size_t length, Text *bytes)
 {
-    uint32_t bits = 0;
-    unsigned n_bits = 0;
-    while (length > 0 && text[length - 1] == '=')
-        length--;
-    for (size_t i = 0; i < length; i++) {
-        int digit = base64_digit(text[i]);
-        if (digit < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
-        n_bits += 6;
-        if (n_bits < 8)
-            continue;
-        n_bits -= 8;
-        char byte = (char)(bits >> n_bits & 0xff);
-        text_append_bytes(bytes, &byte, 1);
-    }
-    return true;
+    _cleanup_(mem_freep) char *decoded = mem_alloc(length + 1);
+    size_t n;
+    bool is_base64 = base64_decode(text, length, false, decoded, &n);
+    text_append_bytes(bytes, decoded, n);
+    return is_base64;
 }
 
 /* A copy as append_utf8() has it, for a message that is freed as a whole. */

@@ -10,13 +10,13 @@
 
 #include "auth/answer.h"
 #include "auth/azure_cloud.h"
-#include "auth/base64.h"
 #include "auth/basic.h"
 #include "auth/databricks_cli.h"
 #include "auth/form.h"
 #include "auth/jwt.h"
 #include "auth/quote.h"
 #include "auth/timestamp.h"
+#include "base/base64.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 /* 2026-03-20T10:30:00Z */
@@ -282,17 +282,22 @@ START_TEST(test_base64)
         size_t n = base64_encode((const unsigned char *)PLAIN[i], strlen(PLAIN[i]), true, coded);
         ck_assert_uint_eq(n, strlen(CODED[i]));
         ck_assert_mem_eq(coded, CODED[i], n);
-        ck_assert(base64_decode(CODED[i], n, decoded, &n));
+        ck_assert(base64_decode(CODED[i], n, true, decoded, &n));
         ck_assert_uint_eq(n, strlen(PLAIN[i]));
         ck_assert_mem_eq(decoded, PLAIN[i], n);
         n = base64_encode((const unsigned char *)PLAIN[i], strlen(PLAIN[i]), false, coded);
         ck_assert_uint_eq(n, base64_length(strlen(PLAIN[i])));
+        ck_assert(base64_decode(coded, n, false, decoded, &n));
+        ck_assert_uint_eq(n, strlen(PLAIN[i]));
+        ck_assert_mem_eq(decoded, PLAIN[i], n);
     }
     char bytes[8];
     size_t length;
-    ck_assert(!base64_decode("Zm9=", 4, bytes, &length));
-    ck_assert(!base64_decode("Zm+v", 4, bytes, &length));
-    ck_assert(!base64_decode("Zm\0v", 4, bytes, &length));
+    ck_assert(!base64_decode("Zm9=", 4, true, bytes, &length));
+    ck_assert(!base64_decode("Zm+v", 4, true, bytes, &length));
+    ck_assert(!base64_decode("Zm\0v", 4, true, bytes, &length));
+    ck_assert(!base64_decode("Zm-v", 4, false, bytes, &length));
+    ck_assert(!base64_decode("Z=9v", 4, false, bytes, &length));
 }
 END_TEST
 
@@ -335,7 +340,7 @@ START_TEST(test_jwt_signature)
     ck_assert_str_eq(text_string(&problem), "");
     const char *text = secret_reveal(token), *end = strrchr(text, '.');
     size_t length;
-    ck_assert(base64_decode(end + 1, strlen(end + 1), signature, &length));
+    ck_assert(base64_decode(end + 1, strlen(end + 1), true, signature, &length));
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     ck_assert_int_eq(EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key), 1);
     ck_assert_int_eq(EVP_DigestVerify(context, (unsigned char *)signature, length,

@@ -1,4 +1,4 @@
-#include "auth/base64.h"
+#include "base/base64.h"
 
 #include <string.h>
 
@@ -21,19 +21,21 @@ size_t base64_encode(const unsigned char *bytes, size_t n_bytes, bool is_url, ch
     return length;
 }
 
-static int digit_value(char c)
+static int digit_value(char c, const char *digits)
 {
-    static const char URL_DIGITS[] = DIGITS "-_";
-    const char *found = c ? strchr(URL_DIGITS, c) : NULL;
-    return found ? (int)(found - URL_DIGITS) : -1;
+    const char *found = c ? strchr(digits, c) : NULL;
+    return found ? (int)(found - digits) : -1;
 }
 
-bool base64_decode(const char *text, size_t length, char *bytes, size_t *ret_length)
+bool base64_decode(const char *text, size_t length, bool is_url, char *bytes, size_t *ret_length)
 {
+    const char *digits = is_url ? DIGITS "-_" : DIGITS "+/";
     unsigned held = 0, n_bits = 0;
     *ret_length = 0;
+    while (!is_url && length > 0 && text[length - 1] == '=')
+        length--;
     for (size_t i = 0; i < length; i++) {
-        int value = digit_value(text[i]);
+        int value = digit_value(text[i], digits);
         if (value < 0)
             return false;
         held = (held << 6 | (unsigned)value) & 0xffff;

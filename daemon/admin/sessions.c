@@ -85,7 +85,7 @@ static void add_named(json_t *entries, json_t *by_id, const NamedSessions *sessi
 
 static void add_client(json_t *entries, const json_t *by_id, const Session *session, uint64_t now_ns)
 {
-    const char *id = session->upstream_id[0] ? session->upstream_id : session->session_id;
+    const char *id = session_id_at_server(session);
     json_t *entry = session->kind == SESSION_NAMED ? json_object_get(by_id, id) : NULL;
     if (!entry && json_array_size(entries) >= MAX_ENTRIES)
         return;

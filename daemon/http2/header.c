@@ -56,6 +56,11 @@ bool header_name_is(const Header *header, const char *name)
     return header->name_length == length && memcmp(header->name, name, length) == 0;
 }
 
+bool header_says(const Header *header, const char *text)
+{
+    return header && memmem(header->value, header->value_length, text, strlen(text));
+}
+
 const Header *header_list_find(const HeaderList *list, const char *name)
 {
     size_t length = strlen(name);

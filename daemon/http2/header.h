@@ -51,3 +51,5 @@ const Header *header_list_find(const HeaderList *list, const char *name);
 /* Copies the value's start as a string; false when there is no such header or it does not fit. */
 bool header_list_copy_value(const HeaderList *list, const char *name, char *value, size_t size);
 bool header_name_is(const Header *header, const char *name);
+/* Whether `text` stands in its value; not when `header` is NULL. */
+bool header_says(const Header *header, const char *text);

@@ -137,7 +137,7 @@ size_t call_write_reattach(const Call *call, uint8_t *bytes, size_t capacity)
 {
     const Envelope *envelope = &call->request.envelope;
     ReattachFields fields = {
-        .session_id = call->mapped ? call->mapped->session_id : envelope_text(envelope, ENVELOPE_SESSION_ID),
+        .session_id = mapped_call_session_id(call),
         .user_id = envelope_text(envelope, ENVELOPE_USER_ID),
         .operation_id = envelope_text(envelope, ENVELOPE_OPERATION_ID),
         .client_type = envelope_text(envelope, ENVELOPE_CLIENT_TYPE),

@@ -248,7 +248,7 @@ static void call_recycle(Call *call)
     call->bytes_from_client = call->bytes_to_client = 0;
     call->n_attempts = 0;
     call->broken_since_ns = call->retry_after_ms = call->touched_ns = call->bytes_at_sweep = 0;
-    call->may_be_disconnected = call->is_let_go = call->is_gone = call->is_kept_alive = false;
+    call->may_be_disconnected = call->is_let_go = call->is_gone = false;
     call->response_started = call->is_reading_page = call->is_bulk = false;
     call->reattaches = call->knows_server_session = call->token_was_refused = false;
     if (relay->spare_calls.n_entries < MAX_SPARE_CALLS)

@@ -113,7 +113,6 @@ struct Call {
     bool is_reading_page : 1;     /* the answer is no gRPC: what its page says is wanted */
     bool may_be_disconnected : 1; /* by a touch or an older call: the server ends the attempt's stream then */
     bool is_gone : 1;             /* its operation, as the server has told a touch */
-    bool is_kept_alive : 1;       /* has been, and the log says so */
 
     uint32_t status; /* grpc-status of the answer; UNKNOWN until there is one */
     uint64_t started_ns, sent_ns, upstream_ended_ns;

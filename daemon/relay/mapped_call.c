@@ -58,6 +58,11 @@ static bool choose_session(Call *call)
     return true;
 }
 
+const char *mapped_call_session_id(const Call *call)
+{
+    return call->mapped ? call->mapped->session_id : call->session->session_id;
+}
+
 bool mapped_call_begin(Call *call)
 {
     if (!call->method)

@@ -18,6 +18,8 @@ struct MappedCall {
     SessionPatch request, response;
 };
 
+/* The id of the call's session, which it must have, in what goes upstream. */
+const char *mapped_call_session_id(const Call *call);
 /* A call whose upstream and session have just been found. Chooses the session at the server when this is the
  * first one of the client's session; patches what is held of the request when that has another id. True: the
  * call has been answered here. */

@@ -49,7 +49,7 @@ static void add_headers(HeaderList *headers, const Session *session)
 /* As the server knows it. */
 static SessionFields fields_of(const Session *session)
 {
-    return (SessionFields){.session_id = session->upstream_id[0] ? session->upstream_id : session->session_id,
+    return (SessionFields){.session_id = session_id_at_server(session),
                            .user_id = session->user_id[0] ? session->user_id : NULL};
 }
 

@@ -94,7 +94,7 @@ static void add_serverless_session(Call *call)
     else if (call->own)
         id = call->own->session_id;
     else if (!id && call->session) /* a call of our own */
-        id = call->session->upstream_id[0] ? call->session->upstream_id : call->session->session_id;
+        id = session_id_at_server(call->session);
     if (id && is_header_value(id))
         add_text(&call->request_headers, "x-databricks-session-id", id);
 }

@@ -248,18 +248,13 @@ void response_bytes_received(Call *call, const uint8_t *bytes, size_t length, Bl
 
 /* ---- the end */
 
-static bool says(const Header *message, const char *text)
-{
-    return message && memmem(message->value, message->value_length, text, strlen(text));
-}
-
 /* A session that the server has never told its own id of, and does not know, is one that it has not seen: the
  * lost call was its first. */
 static bool is_unknown_operation(const Call *call, const Header *message)
 {
     bool is_new_session = !call->request.envelope.texts[ENVELOPE_SERVER_SIDE_SESSION_ID].is_present;
-    return says(message, "INVALID_HANDLE.OPERATION_NOT_FOUND") ||
-           (is_new_session && says(message, "INVALID_HANDLE.SESSION_NOT_FOUND"));
+    return header_says(message, "INVALID_HANDLE.OPERATION_NOT_FOUND") ||
+           (is_new_session && header_says(message, "INVALID_HANDLE.SESSION_NOT_FOUND"));
 }
 
 /*
@@ -269,7 +264,7 @@ static bool is_unknown_operation(const Call *call, const Header *message)
  */
 static bool is_disconnected_by_us(Call *call, const Header *message)
 {
-    if (call->resume.state == RESUME_OFF || !says(message, "INVALID_CURSOR.DISCONNECTED"))
+    if (call->resume.state == RESUME_OFF || !header_says(message, "INVALID_CURSOR.DISCONNECTED"))
         return false;
     bool may_be = call->resume.state == RESUME_COMPLETE || call->may_be_disconnected;
     call->may_be_disconnected = false;
@@ -304,7 +299,7 @@ static void learn_from_end(Call *call, const HeaderList *trailers)
 {
     const Header *message = header_list_find(trailers, "grpc-message");
     bool is_whole = call->status == STATUS_OK && !resume_is_possible(&call->resume);
-    bool is_spark_error = call->status == STATUS_INTERNAL && !says(message, "INVALID_CURSOR.");
+    bool is_spark_error = call->status == STATUS_INTERNAL && !header_says(message, "INVALID_CURSOR.");
     if (call->operation && (is_whole || is_spark_error))
         call->operation->is_running = false;
 }

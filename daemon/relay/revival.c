@@ -310,21 +310,16 @@ static bool may_be_sent_again(const Call *call)
     }
 }
 
-static const char *session_id_of(const Session *session)
-{
-    return session->upstream_id[0] ? session->upstream_id : session->session_id;
-}
-
 bool revival_take(Call *call, const char *message, size_t length)
 {
     if (!is_lost(message, length) || !is_journaled(call))
         return false;
     Session *session = call->session;
-    const char *sent_to = call->mapped ? call->mapped->session_id : session->session_id;
+    const char *sent_to = mapped_call_session_id(call);
     if (!session->journal || session->journal->gap[0] || !may_be_sent_again(call))
         return false;
     call_end_attempt(call, STREAM_CANCEL);
-    if (strcmp(sent_to, session_id_of(session)) != 0) { /* meanwhile it has been made again */
+    if (strcmp(sent_to, session_id_at_server(session)) != 0) { /* meanwhile it has been made again */
         mapped_call_move(call);
         call_try_again(call, false, 0);
         return true;

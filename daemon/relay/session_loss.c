@@ -10,16 +10,11 @@
 
 #define WHAT_IS_LOST "temporary views, SQL settings, cached tables and artifacts are gone; make a new session"
 
-static bool says(const Header *message, const char *condition)
-{
-    return message && memmem(message->value, message->value_length, condition, strlen(condition));
-}
-
 static const char *cause(const Header *message)
 {
-    if (says(message, "INVALID_HANDLE.SESSION_CHANGED"))
+    if (header_says(message, "INVALID_HANDLE.SESSION_CHANGED"))
         return "the server has lost this session (cluster restarted?)";
-    if (says(message, "INVALID_HANDLE.SESSION_CLOSED"))
+    if (header_says(message, "INVALID_HANDLE.SESSION_CLOSED"))
         return "the server has closed this session (idle for too long, or released?)";
     return NULL;
 }
@@ -66,9 +61,8 @@ static void amend(Call *call, HeaderList *trailers, const char *sentence)
 static bool is_past(const Call *call)
 {
     const Session *session = call->session;
-    const char *lost = call->mapped ? call->mapped->session_id : session->session_id;
-    const char *current = session->upstream_id[0] ? session->upstream_id : session->session_id;
-    return session->journal && (session->revival || strcmp(lost, current) != 0);
+    const char *lost = mapped_call_session_id(call);
+    return session->journal && (session->revival || strcmp(lost, session_id_at_server(session)) != 0);
 }
 
 static void forget(Call *call)

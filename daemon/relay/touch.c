@@ -75,11 +75,10 @@ static const char *operation_id(const Call *call)
 
 static void answered(Call *call)
 {
-    call->touched_ns = clock_now_ns();
-    log_write(call->relay->log, call->is_kept_alive ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+    log_write(call->relay->log, call->touched_ns ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
               "profile %s: operation %s is kept alive at the server while its client does not read on",
               call->upstream->profile->name, operation_id(call));
-    call->is_kept_alive = true;
+    call->touched_ns = clock_now_ns();
 }
 
 /* It is repeated by the next sweep: the server's five minutes go on. An operation that is gone is: the client
@@ -119,9 +118,7 @@ static void on_begin(Deadline *deadline)
         (void)touch_free(touch);
         return;
     }
-    const char *session_id =
-        call->mapped ? call->mapped->session_id : envelope_text(&call->request.envelope, ENVELOPE_SESSION_ID);
-    (void)snprintf(touch->own.session_id, sizeof touch->own.session_id, "%s", session_id);
+    (void)snprintf(touch->own.session_id, sizeof touch->own.session_id, "%s", mapped_call_session_id(call));
     header_list_add_all(&touch->own.headers, &call->from_client.received_headers);
     size_t length = call_write_reattach(call, bytes, sizeof bytes);
     call->may_be_disconnected = true;

@@ -182,6 +182,11 @@ unsigned session_count_running(const Session *session)
     return n;
 }
 
+const char *session_id_at_server(const Session *session)
+{
+    return session->upstream_id[0] ? session->upstream_id : session->session_id;
+}
+
 SessionState session_state(const Session *session)
 {
     if (session->orphan)

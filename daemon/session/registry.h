@@ -126,6 +126,8 @@ void session_add_client(Session *session, List *of_client, pid_t process);
 /* The connection has gone. */
 void session_client_gone(SessionClient *client);
 bool session_has_clients(const Session *session);
+/* Its id at the server. */
+const char *session_id_at_server(const Session *session);
 SessionState session_state(const Session *session);
 const char *session_state_name(SessionState state);
 unsigned session_count_running(const Session *session);

@@ -180,10 +180,10 @@ if wanted faults; then
     run_part faults 600 tests/e2e/faults.sh --daemon "$RELEASE" --programs "$PROGRAMS"
 fi
 if wanted revive; then
-    run_part revive 600 tests/e2e/revive.sh --daemon "$RELEASE"
+    run_part revive 600 tests/e2e/one_program.sh revive --daemon "$RELEASE"
 fi
 if wanted pause; then
-    run_part pause 600 tests/e2e/pause.sh --daemon "$RELEASE"
+    run_part pause 600 tests/e2e/one_program.sh pause --daemon "$RELEASE"
 fi
 
 say

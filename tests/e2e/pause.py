@@ -1,20 +1,22 @@
 #!/usr/bin/env python3
-"""A client that pauses in the middle of its results, before a Spark server that soon gives up: see pause.sh.
+"""Stock PySpark pauses in the middle of its results for longer than a real Spark Connect server's patience.
 
     pause.py --daemon sparkbouncer --scratch FOLDER
+
+Without reattach_period the server gives the query up; with it the client gets every row. Spark's two and five minutes
+are three and ten seconds here.
 """
 
-import argparse
-import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy
+
+import checks
 
 HERE = Path(__file__).resolve().parent
 ROWS = 1_000_000  # 100 MB: more than what lies between a server and a client that does not read
@@ -26,30 +28,17 @@ TOUCHES = 3
 LIMIT_S = 240
 
 
-def start(argv, wanted, log, **keywords):
-    """-> the process and what it said after `wanted`."""
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=open(log, "a"), text=True, **keywords)
-    for line in process.stdout:
-        if line.startswith(wanted):
-            return process, line.split(wanted, 1)[1].strip()
-    sys.exit(f"{argv[0]} did not start; see {log}")
-
-
 def start_server(scratch):
     (scratch / "server").mkdir()
     options = [text for setting in IMPATIENT for text in ("--conf", setting)]
-    return start([sys.executable, str(HERE / "spark_server.py"), "--scratch", str(scratch / "server"), *options],
-                 "ready sc://localhost:", scratch / "server.err")
+    return checks.start([sys.executable, str(HERE / "spark_server.py"), "--scratch", str(scratch / "server"), *options],
+                        "ready sc://localhost:", scratch / "server.err")
 
 
 def start_daemon(path, scratch, server_port):
-    config = scratch / "config.ini"
     profiles = "".join(f"[profile {name}]\nupstream = sc://127.0.0.1:{server_port}\nreattach_period = {period}\n"
                        for name, period in PROFILES.items())
-    config.write_text(f"[sparkbouncer]\nlisten = 127.0.0.1:0\nlog_level = debug\n{profiles}")
-    config.chmod(0o600)
-    env = {"HOME": str(scratch), "XDG_RUNTIME_DIR": str(scratch), "PATH": os.environ["PATH"]}
-    return start([path, "run", "--config", str(config)], "listening sc://localhost:", scratch / "daemon.err", env=env)
+    return checks.start_daemon(path, scratch, f"log_level = debug\n{profiles}")
 
 
 class Reader(threading.Thread):
@@ -109,25 +98,9 @@ def check_kept(reader, count_touches):
     assert reader.rows == ROWS, f"{reader.rows} rows"
 
 
-def run(name, check, counts):
-    try:
-        check()
-    except Exception as error:  # whatever it is, the others go on
-        counts[1] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {' | '.join(str(error).splitlines())}", flush=True)
-    else:
-        counts[0] += 1
-        print(f"ok {name}", flush=True)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--daemon", required=True)
-    parser.add_argument("--scratch", required=True)
-    arguments = parser.parse_args()
-    scratch, counts = Path(arguments.scratch), [0, 0]
+def body(path, scratch):
     server, server_port = start_server(scratch)
-    daemon, port = start_daemon(arguments.daemon, scratch, server_port)
+    daemon, port = start_daemon(path, scratch, server_port)
 
     def removed(session_id):
         log = (scratch / "server" / "server.log").read_text(errors="replace")
@@ -139,17 +112,13 @@ def main():
     try:
         plain, kept = (Reader(port, profile) for profile in PROFILES)
         plain.start(), kept.start()
-        run("given_up_without_reattach_period", lambda: check_plain(plain, removed), counts)
-        run("kept_alive_while_the_client_pauses", lambda: check_kept(kept, count_touches), counts)
+        checks.run("given_up_without_reattach_period", lambda: check_plain(plain, removed))
+        checks.run("kept_alive_while_the_client_pauses", lambda: check_kept(kept, count_touches))
     finally:
         for process in (daemon, server):
             process.send_signal(signal.SIGTERM)
             process.wait(60)
-    print(f"{counts[0]} passed, {counts[1]} failed, 0 skipped")
-    return 1 if counts[1] else 0
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)  # PySpark goes on asking a daemon that has ended
+    checks.main(body, __doc__)

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""A Spark server that is restarted between two calls of stock PySpark: see revive.sh.
+"""A real Spark Connect server is restarted between two calls of stock PySpark.
 
     revive.py --daemon sparkbouncer --scratch FOLDER
+
+By default the client gets the server's error with a sentence of what is lost; with revive = yes it has its settings
+and views back.
 """
 
-import argparse
 import logging
-import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
+
+import checks
 
 HERE = Path(__file__).resolve().parent
 LOST = "temporary views, SQL settings, cached tables and artifacts are gone; make a new session"
@@ -23,14 +25,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(argv, wanted, log, **keywords):
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=open(log, "a"), text=True, **keywords)
-    for line in process.stdout:
-        if line.startswith(wanted):
-            return process
-    sys.exit(f"{argv[0]} did not start; see {log}")
-
-
 class Server:
     def __init__(self, scratch):
         self.scratch, self.port, self.process = scratch / "server", free_port(), None
@@ -40,18 +34,14 @@ class Server:
         if self.process:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
-        self.process = start([sys.executable, str(HERE / "spark_server.py"), "--scratch", str(self.scratch), "--port",
-                              str(self.port), "--memory", "1g"], "ready", self.scratch / "err")
+        self.process, _ = checks.start([sys.executable, str(HERE / "spark_server.py"), "--scratch", str(self.scratch),
+                                        "--port", str(self.port), "--memory", "1g"], "ready", self.scratch / "err")
 
 
 def start_daemon(path, scratch, server):
-    port, config = free_port(), scratch / "config.ini"
     profiles = "".join(f"[profile {name}]\nupstream = sc://127.0.0.1:{server.port}\nrevive = {revive}\n"
                        for name, revive in (("plain", "no"), ("kept", "yes")))
-    config.write_text(f"[sparkbouncer]\nlisten = 127.0.0.1:{port}\n{profiles}")
-    config.chmod(0o600)
-    env = {"HOME": str(scratch), "XDG_RUNTIME_DIR": str(scratch), "PATH": os.environ["PATH"]}
-    return start([path, "run", "--config", str(config)], "ready", scratch / "daemon.err", env=env), port
+    return checks.start_daemon(path, scratch, profiles)
 
 
 def connect(port, profile):
@@ -112,43 +102,23 @@ def check_revived(spark):
     assert spark.range(5).count() == 5
 
 
-def run(name, check, counts):
-    try:
-        check()
-    except Exception as error:  # whatever it is, the others go on
-        counts[1] += 1
-        print(f"FAIL {name}: {type(error).__name__}: {' | '.join(str(error).splitlines())}", flush=True)
-    else:
-        counts[0] += 1
-        print(f"ok {name}", flush=True)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--daemon", required=True)
-    parser.add_argument("--scratch", required=True)
-    arguments = parser.parse_args()
-    scratch = Path(arguments.scratch)
-    server, counts = Server(scratch), [0, 0]
+def body(path, scratch):
+    server = Server(scratch)
     server.restart()
-    daemon, port = start_daemon(arguments.daemon, scratch, server)
+    daemon, port = start_daemon(path, scratch, server)
     try:
         plain, kept, idle = session(port, "plain"), session(port, "kept"), session(port, "kept")
         server.restart()
-        run("default_error_says_what_is_lost", lambda: check_default(plain), counts)
-        run("revived_settings_views_functions", lambda: check_revived(kept), counts)
+        checks.run("default_error_says_what_is_lost", lambda: check_default(plain))
+        checks.run("revived_settings_views_functions", lambda: check_revived(kept))
         server.restart()
-        run("revived_again", lambda: check_revived(kept), counts)
-        run("revived_after_two_restarts", lambda: check_revived(idle), counts)
-        run("a_new_session_works", lambda: check_new(connect(port, "plain")), counts)
+        checks.run("revived_again", lambda: check_revived(kept))
+        checks.run("revived_after_two_restarts", lambda: check_revived(idle))
+        checks.run("a_new_session_works", lambda: check_new(connect(port, "plain")))
     finally:
         daemon.terminate()
         server.process.terminate()
-    print(f"{counts[0]} passed, {counts[1]} failed, 0 skipped", flush=True)
-    return 1 if counts[1] else 0
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)  # PySpark's sessions would wait for a server that is gone
+    checks.main(body, __doc__)

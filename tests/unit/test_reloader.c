@@ -36,6 +36,7 @@ static void on_begin(void *context)
 static json_t *on_apply(void *context, Settings *settings, Problems *problems)
 {
     ck_assert_ptr_eq(context, &fake);
+    ck_assert_uint_eq(settings->n_profiles, 1);
     ck_assert_str_eq(settings->profiles[0].name, "p");
     settings_unref(settings);
     fake.n_applied++;
@@ -52,12 +53,16 @@ static void on_end(void *context, bool is_changed)
     fake.n_changed += is_changed;
 }
 
+/* All at once, as editors do: a load may be under way, and an empty file is a good one. */
 static void write_config(const char *text)
 {
-    FILE *file = fopen(config, "we");
+    char next[sizeof config + 8];
+    (void)snprintf(next, sizeof next, "%s.next", config);
+    FILE *file = fopen(next, "we");
     ck_assert_ptr_nonnull(file);
     ck_assert_int_ge(fputs(text, file), 0);
     ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(rename(next, config), 0);
 }
 
 static void setup(void)

@@ -58,7 +58,8 @@ const ConfigKey CONFIG_KEYS[] = {
     DAEMON("drain_timeout", CONFIG_DURATION, drain_timeout_ms, "30s", 0, 24 * 3600 * SECOND,
            "How long running calls may take to end when the daemon stops"),
     DAEMON("stream_window", CONFIG_SIZE, stream_window, "4MiB", 64 * KIB, 64 * MIB,
-           "Bytes that one call may hold in the daemon, each way"),
+           "Bytes that one call may hold in the daemon, each way; results that come from far away four times "
+           "that"),
     DAEMON("buffer_limit", CONFIG_SIZE, buffer_limit, "256MiB", MIB, 64 * GIB,
            "Bytes that all calls together may hold before their windows shrink"),
     DAEMON("spool_limit", CONFIG_SIZE, spool_limit, "16GiB", MIB, 16 * 1024 * GIB,

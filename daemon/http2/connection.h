@@ -99,6 +99,8 @@ struct Connection {
     uint8_t n_first_bytes;
     uint64_t bytes_received, bytes_sent; /* on the wire */
     uint64_t bytes_sent_before;          /* when the janitor last came by */
+    uint64_t greeted_ns;                 /* client role: when our first SETTINGS went out; 0: not yet */
+    size_t window_limit;                 /* what the windows of its streams may grow to */
 };
 
 /* Accepts from a listening handle. `is_pipe`: unix or abstract, else TCP. NULL when accepting fails. */

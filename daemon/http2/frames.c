@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "http2/window.h"
+
 #define FRAME_HEADER_SIZE 9
 
 static Stream *stream_of(nghttp2_session *session, int32_t id)
@@ -72,6 +75,17 @@ static void settings_received(Connection *connection)
         connection->events->on_settings(connection);
 }
 
+/* The peer has seen our first SETTINGS, which it answers at once (RFC 9113, 6.5.3): that took one round trip.
+ */
+static void settings_acknowledged(Connection *connection)
+{
+    if (connection->greeted_ns == 0)
+        return;
+    connection->window_limit =
+        window_for_round_trip(&connection->http2->limits, clock_now_ns() - connection->greeted_ns);
+    connection->greeted_ns = 0;
+}
+
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     Connection *connection = user_data;
@@ -81,6 +95,8 @@ static int on_frame_received(nghttp2_session *session, const nghttp2_frame *fram
     case NGHTTP2_SETTINGS:
         if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
             settings_received(connection);
+        else
+            settings_acknowledged(connection);
         return 0;
     case NGHTTP2_GOAWAY:
         connection->peer_goes_away = true;
@@ -139,6 +155,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     Connection *connection = user_data;
+    if (connection->state == CONNECTION_GREETING && frame->hd.type == NGHTTP2_SETTINGS &&
+        !connection->is_server && connection->greeted_ns == 0)
+        connection->greeted_ns = clock_now_ns();
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || frame->hd.type > NGHTTP2_HEADERS ||
         !connection->is_server)
         return 0;

@@ -162,15 +162,14 @@ void frames_shrink_grown_windows(Connection *connection)
 static void grow_window(Stream *stream, size_t length)
 {
     Connection *connection = stream->connection;
-    const Http2 *http2 = connection->http2;
     stream->n_read_of_window += length;
-    if (stream->n_read_of_window < stream->window || stream->window >= http2->limits.stream_window ||
-        http2->windows_are_small)
+    if (stream->n_read_of_window < stream->window || stream->window >= connection->window_limit ||
+        connection->http2->windows_are_small)
         return;
     stream->n_read_of_window = 0;
     stream->window *= 2;
-    if (stream->window > http2->limits.stream_window)
-        stream->window = http2->limits.stream_window;
+    if (stream->window > connection->window_limit)
+        stream->window = connection->window_limit;
     (void)nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE, stream->id,
                                                 (int32_t)stream->window);
 }

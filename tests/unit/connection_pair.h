@@ -49,11 +49,6 @@ static inline void on_side_open(Connection *connection)
     ((Side *)connection->owner)->n_open++;
 }
 
-static inline void on_side_settings(Connection *connection)
-{
-    ((Side *)connection->owner)->n_settings++;
-}
-
 static inline void on_side_goaway(Connection *connection)
 {
     ((Side *)connection->owner)->n_goaway++;
@@ -109,6 +104,7 @@ static size_t n_served;
 static bool server_refuses;
 static ProbeMode server_mode;
 static ProbeStop server_detaches;
+static unsigned server_settings_take_ms; /* to be acknowledged */
 
 static inline bool probe_stops(Probe *probe, ProbeStop now)
 {
@@ -202,6 +198,13 @@ static inline Stream *on_side_stream(Connection *connection)
 
 /* ---- the pair */
 
+static inline void on_side_settings(Connection *connection)
+{
+    ((Side *)connection->owner)->n_settings++;
+    if (connection->is_server)
+        uv_sleep(server_settings_take_ms);
+}
+
 static const ConnectionEvents SIDE_EVENTS = {.on_open = on_side_open,
                                              .on_stream = on_side_stream,
                                              .on_settings = on_side_settings,
@@ -228,6 +231,7 @@ static inline void open_loop(const Http2Limits *limits)
     n_served = 0;
     server_mode = PROBE_ECHOES;
     server_refuses = false;
+    server_settings_take_ms = 0;
     server_detaches = STOP_NEVER;
     client = server = (Side){0};
 }

@@ -1,6 +1,8 @@
 /* Flow control: who does not read stops its own sender, at its window, and nobody else. */
 
+#include "base/clock.h"
 #include "connection_pair.h"
+#include "http2/window.h"
 
 #define KIB    1024u
 #define WINDOW (64 * KIB) /* of a stream, in the tests that do not say otherwise */
@@ -47,6 +49,14 @@ static void finish(Probe *probe, Probe *holding, size_t length)
     run_until(probe->n_closed > 0);
     ck_assert_uint_eq(probe->error_code, STREAM_NO_ERROR);
     probe_deinit(probe);
+}
+
+static void finish_echo(Probe *probe)
+{
+    while (probe->n_closed == 0) {
+        stream_consume(&probe->stream, probe->stream.n_unconsumed);
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
 }
 
 START_TEST(a_stream_that_is_not_read_stalls_at_its_window)
@@ -163,10 +173,7 @@ START_TEST(pressure_goes_back_through_the_one_in_between)
     ck_assert_uint_eq(probe.received.length, WINDOW);
     ck_assert_uint_le(served[0].received.length, 2 * WINDOW);
     ck_assert_uint_eq(served[0].stream.output.n_bytes + WINDOW, served[0].received.length);
-    while (probe.n_closed == 0) {
-        stream_consume(&probe.stream, probe.stream.n_unconsumed);
-        (void)uv_run(&loop, UV_RUN_ONCE);
-    }
+    finish_echo(&probe);
     assert_received(&probe, bytes, length);
     probe_deinit(&probe);
 }
@@ -251,6 +258,54 @@ START_TEST(connections_made_meanwhile_begin_with_small_windows)
 }
 END_TEST
 
+/* ---- windows for a server that is far away */
+
+START_TEST(more_is_under_way_the_farther_it_is)
+{
+    Http2Limits limits = {.stream_window = 4096 * KIB, .buffer_limit = 256 * 1024 * KIB};
+    size_t far = WINDOW_FAR_FACTOR * limits.stream_window;
+    ck_assert_uint_eq(window_for_round_trip(&limits, 0), limits.stream_window);
+    ck_assert_uint_eq(window_for_round_trip(&limits, 10 * NS_PER_MS), limits.stream_window);
+    ck_assert_uint_eq(window_for_round_trip(&limits, 20 * NS_PER_MS), 6400 * 1000);
+    ck_assert_uint_eq(window_for_round_trip(&limits, 60 * NS_PER_MS), far);
+    ck_assert_uint_eq(window_for_round_trip(&limits, UINT64_MAX), far);
+    limits.buffer_limit = limits.stream_window + 1;
+    ck_assert_uint_eq(window_for_round_trip(&limits, UINT64_MAX), limits.buffer_limit);
+    limits.buffer_limit = limits.stream_window;
+    ck_assert_uint_eq(window_for_round_trip(&limits, UINT64_MAX), limits.stream_window);
+}
+END_TEST
+
+/* The client's side: what is read of the server's answers. */
+START_TEST(a_slow_acknowledgement_gives_the_client_larger_windows)
+{
+    Probe probe;
+    open_loop(&LIMITS);
+    server_settings_take_ms = 2; /* 320 KB/ms: more than WINDOW_FAR_FACTOR * WINDOW */
+    connect_pair();
+    run_until(client.connection->greeted_ns == 0);
+    ck_assert_uint_eq(client.connection->window_limit, WINDOW_FAR_FACTOR * WINDOW);
+    ck_assert_uint_eq(server.connection->window_limit, WINDOW);
+    probe_init(&probe, PROBE_CONSUMES);
+    probe_request(&probe, false);
+    size_t length = 16 * WINDOW;
+    _cleanup_(mem_freep) uint8_t *bytes = some_bytes(length);
+    stream_queue(&probe.stream, bytes, length, NULL);
+    run_until(probe.received.length == length);
+    ck_assert_uint_eq(probe.stream.window, WINDOW_FAR_FACTOR * WINDOW);
+    probe.mode = PROBE_HOLDS;
+    stream_queue(&probe.stream, bytes, length, NULL);
+    stream_queue_end(&probe.stream, NULL);
+    let_others_pass();
+    /* Half a window that was read is not yet worth a frame. */
+    ck_assert_uint_ge(probe.received.length, length + WINDOW_FAR_FACTOR / 2 * WINDOW);
+    ck_assert_uint_le(probe.received.length, length + WINDOW_FAR_FACTOR * WINDOW);
+    finish_echo(&probe);
+    probe_deinit(&probe);
+    close_loop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("connection: flow control");
@@ -270,6 +325,10 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up_tight, close_loop);
     tcase_add_test(tests, windows_shrink_while_too_much_waits);
     tcase_add_test(tests, connections_made_meanwhile_begin_with_small_windows);
+    suite_add_tcase(suite, tests);
+    tests = tcase_create("far away");
+    tcase_add_test(tests, more_is_under_way_the_farther_it_is);
+    tcase_add_test(tests, a_slow_acknowledgement_gives_the_client_larger_windows);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

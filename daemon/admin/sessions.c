@@ -87,7 +87,7 @@ static void add_client(json_t *entries, const json_t *by_id, const Session *sess
 {
     const char *id = session_id_at_server(session);
     json_t *entry = session->kind == SESSION_NAMED ? json_object_get(by_id, id) : NULL;
-    if (!entry && json_array_size(entries) >= MAX_ENTRIES)
+    if (!entry && (json_array_size(entries) >= MAX_ENTRIES || session->parting))
         return;
     if (!entry) {
         entry = entry_new(entries, session->name[0] ? session->name : NULL, KINDS[session->kind], id);

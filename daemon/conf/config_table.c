@@ -80,7 +80,8 @@ const ConfigKey CONFIG_KEYS[] = {
            "How long a client whose connection is gone may take to come back before what it runs is "
            "interrupted; no: never"),
     DAEMON("coalesce_releases", CONFIG_BOOLEAN, coalesce_releases, "yes", 0, 0,
-           "Answer ReleaseExecute here and send on only the newest of an operation"),
+           "Answer ReleaseExecute here and send on only the newest of an operation; answer ReleaseSession "
+           "before the server has"),
     DAEMON("guest_idle_timeout", CONFIG_DURATION, guest_idle_timeout_ms, "24h", SECOND / 10,
            30 * 24 * 3600 * SECOND, "How long a profile handed over at run time is kept without a call"),
     DAEMON_UNSET(

@@ -6,6 +6,7 @@
 #include "relay/artifact_upload.h"
 #include "relay/call.h"
 #include "relay/mapped_call.h"
+#include "relay/parting.h"
 #include "relay/revival.h"
 #include "relay/touch.h"
 #include "spark/codec.h"
@@ -60,6 +61,7 @@ static void waited_long_enough(Call *call)
     case WAIT_REVIVAL: /* it has limits of its own */
     case WAIT_LOCAL:
     case WAIT_ARTIFACTS:
+    case WAIT_PARTING:
     case WAIT_CLUSTER: fail_unreachable(call); break;
     }
 }
@@ -316,6 +318,7 @@ void call_stop_waiting(Call *call)
     case WAIT_CLUSTER: cluster_stop_waiting(call->upstream->cluster, &call->cluster_waiter); break;
     case WAIT_REVIVAL: revival_let_go(call); break;
     case WAIT_ARTIFACTS: artifact_upload_let_go(call); break;
+    case WAIT_PARTING: parting_let_go(call); break;
     case WAIT_BACKOFF: break;
     }
 }

@@ -306,7 +306,9 @@ void call_finish(Call *call)
         call->operation->is_running &= call->resume.state != RESUME_COMPLETE;
     }
     call->operation = NULL;
-    if (call->method && call->method->id == METHOD_RELEASE_SESSION && call->status == STATUS_OK)
+    bool is_released =
+        call->method && call->method->id == METHOD_RELEASE_SESSION && call->status == STATUS_OK;
+    if (is_released && call->session && !call->session->parting) /* else the server is still being told */
         registry_forget(&relay->registry, call->session);
     call->session = session_unref(call->session);
     if (call->client)

@@ -56,6 +56,7 @@ typedef enum CallWait {
     WAIT_REVIVAL,    /* of its session */
     WAIT_LOCAL,      /* Spark server to be ready */
     WAIT_ARTIFACTS,  /* word that the session that has them is still there */
+    WAIT_PARTING,    /* until the server knows that its session has been released */
     WAIT_BACKOFF,    /* until it is time for another attempt */
 } CallWait;
 

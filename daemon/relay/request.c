@@ -11,6 +11,7 @@
 #include "relay/mapped_call.h"
 #include "relay/orphans.h"
 #include "relay/own_call.h"
+#include "relay/parting.h"
 #include "relay/release.h"
 #include "relay/revival.h"
 #include "relay/route.h"
@@ -302,6 +303,10 @@ static void route(Call *call)
     if (mapped_call_begin(call) || !fallback_route(call, destination))
         return;
     if (call->method && call->method->id == METHOD_RELEASE_EXECUTE && release_take(call))
+        return;
+    if (parting_hold(call))
+        return;
+    if (call->method && call->method->id == METHOD_RELEASE_SESSION && parting_take(call))
         return;
     if (call->mapped && call->method->id == METHOD_ADD_ARTIFACTS && artifact_upload_begin(call))
         return;

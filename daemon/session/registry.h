@@ -63,6 +63,7 @@ struct Session {
                                                 which is what the client has been told */
     Journal *journal;                        /* what has made it what it is; NULL: none is kept */
     void *revival;                           /* the relay's, while the session is made again */
+    void *parting;                           /* the relay's, while the server is told that it is released */
     bool is_pinned;                          /* among those that are not evicted */
     char cluster_id[SESSION_CLUSTER_SIZE];   /* that its client has chosen; empty: the profile's */
     SessionClient clients[SESSION_MAX_CLIENTS];

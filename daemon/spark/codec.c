@@ -161,8 +161,8 @@ void codec_write_interrupt_tag(Text *request, const char *user_id, const char *s
 
 void codec_write_release_session(Text *request, const char *user_id, const char *session_id)
 {
-    Sparkbouncer__Envelope__OwnReleaseSessionRequest message =
-        SPARKBOUNCER__ENVELOPE__OWN_RELEASE_SESSION_REQUEST__INIT;
+    Sparkbouncer__Envelope__ReleaseSessionRequest message =
+        SPARKBOUNCER__ENVELOPE__RELEASE_SESSION_REQUEST__INIT;
     User user = user_of(user_id);
     message.session_id = (char *)session_id;
     message.user_context = &user;

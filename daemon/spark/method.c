@@ -93,6 +93,7 @@ static const FieldRow release_execute_response[] = {
 
 static const FieldRow release_session_request[] = {
     [1] = SESSION_ID, [2] = USER_CONTEXT, [3] = CLIENT_TYPE,
+    [4] = {FIELD_BOOL, ENVELOPE_ALLOW_RECONNECT, BIT(ENVELOPE_ALLOW_RECONNECT), NULL},
 };
 static const FieldRow release_session_response[] = {
     [1] = SESSION_ID, [2] = SERVER_SIDE_SESSION_ID,

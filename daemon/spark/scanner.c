@@ -151,8 +151,10 @@ static inline void on_tag(Scanner *scanner, const Piece *piece, uint64_t tag)
 
 static inline void on_varint(Scanner *scanner, const Piece *piece, uint64_t value)
 {
-    if (scanner->row->kind == FIELD_BOOL && value != 0)
-        scanner->envelope->flags[scanner->row->slot] = true;
+    if (scanner->row->kind == FIELD_BOOL) {
+        envelope_clear(scanner->envelope, scanner->row->clears);
+        scanner->envelope->flags[scanner->row->slot] |= value != 0;
+    }
     end_field(scanner, piece);
 }
 

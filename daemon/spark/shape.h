@@ -12,7 +12,8 @@
 typedef enum FieldKind {
     FIELD_SKIP,    /* not looked for; the kind of every row left out */
     FIELD_TEXT,    /* a string, kept in `slot` */
-    FIELD_BOOL,    /* a flag that says yes when any of its occurrences does */
+    FIELD_BOOL,    /* a flag that says yes when any of its occurrences does, or the last one where it clears
+                      itself */
     FIELD_MESSAGE, /* sets the flag `slot` if there is one; is looked into if there is a `child` */
 } FieldKind;
 
@@ -22,7 +23,7 @@ typedef enum FieldKind {
 typedef struct FieldRow {
     uint8_t kind;
     uint8_t slot;
-    uint16_t clears; /* bit set of slots that become absent: the other members of a oneof */
+    uint16_t clears; /* bit set of slots that become absent before: the other members of a oneof */
     const MessageShape *child;
 } FieldRow;
 

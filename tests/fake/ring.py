@@ -21,6 +21,7 @@ import fake_cases  # noqa: F401  (each import registers its cases)
 import flow_cases  # noqa: F401
 import policy_cases  # noqa: F401
 import release_cases  # noqa: F401
+import parting_cases  # noqa: F401
 import named_cases  # noqa: F401
 import artifact_cases  # noqa: F401
 import revive_cases  # noqa: F401

@@ -53,6 +53,7 @@ static const OracleField oracle_fields[] = {
     {"release_until", ENVELOPE_RELEASE_UNTIL},
     {"result_complete", ENVELOPE_RESULT_COMPLETE},
     {"reattachable", ENVELOPE_REATTACHABLE},
+    {"allow_reconnect", ENVELOPE_ALLOW_RECONNECT},
 };
 
 static inline EnvelopeSlot oracle_slot(const char *name)

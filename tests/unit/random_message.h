@@ -31,6 +31,12 @@ static inline void write_varint(Text *out, uint64_t value)
     } while (value > 0 || n_padding-- > 0);
 }
 
+static inline void write_number(Text *out, uint32_t number, uint64_t value)
+{
+    write_varint(out, (uint64_t)number << 3);
+    write_varint(out, value);
+}
+
 static inline void write_bytes(Text *out, uint32_t number, const char *bytes, size_t length)
 {
     write_varint(out, (uint64_t)number << 3 | 2);
@@ -59,10 +65,7 @@ static inline void write_unknown(Text *out, const ProtobufCMessageDescriptor *de
     if (protobuf_c_message_descriptor_get_field(descriptor, number))
         return;
     switch (random_below(4)) {
-    case 0:
-        write_varint(out, (uint64_t)number << 3);
-        write_varint(out, random_below(2) ? UINT64_MAX : random_below(70000));
-        break;
+    case 0: write_number(out, number, random_below(2) ? UINT64_MAX : random_below(70000)); break;
     case 1:
         write_varint(out, (uint64_t)number << 3 | 1);
         text_append_bytes(out, "\377\200\0\1\2\3\4\5", 8);
@@ -89,11 +92,9 @@ static inline void write_field(Text *out, const ProtobufCFieldDescriptor *field)
     if (field->type == PROTOBUF_C_TYPE_STRING) {
         write_string(out, field->id);
     } else if (field->type == PROTOBUF_C_TYPE_BOOL) {
-        write_varint(out, (uint64_t)field->id << 3);
-        write_varint(out, random_below(2));
+        write_number(out, field->id, random_below(2));
     } else if (field->type == PROTOBUF_C_TYPE_INT32) {
-        write_varint(out, (uint64_t)field->id << 3);
-        write_varint(out, random_below(300));
+        write_number(out, field->id, random_below(300));
     } else {
         Text child _cleanup_(text_deinit) = TEXT_NULL;
         write_message(&child, field->descriptor);

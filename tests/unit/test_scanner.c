@@ -114,7 +114,10 @@ START_TEST(finds_every_field_of_every_message)
             if (slot == ENVELOPE_N_SLOTS)
                 continue;
             random_state = 1;
-            write_bytes(&text, field->id, "", 0);
+            if (field->type == PROTOBUF_C_TYPE_BOOL)
+                write_number(&text, field->id, 1);
+            else
+                write_bytes(&text, field->id, "", 0);
             Scan scan;
             ck_assert(scan_whole(&scan, shapes[k], text_string(&text), text.length));
             ck_assert_msg(slot < ENVELOPE_N_STRINGS ? scan.envelope.texts[slot].is_present
@@ -182,6 +185,18 @@ START_TEST(only_usable_text_is_handed_out)
                    "a\x0a\x00"));
     ck_assert(scan.envelope.texts[ENVELOPE_SESSION_ID].is_present);
     ck_assert_ptr_null(envelope_text(&scan.envelope, ENVELOPE_SESSION_ID));
+}
+END_TEST
+
+START_TEST(last_allow_reconnect_wins)
+{
+    Scan scan;
+    ck_assert(SCAN(scan, METHOD_RELEASE_SESSION, request, "\x0a\x01s\x20\x01"));
+    ck_assert(scan.envelope.flags[ENVELOPE_ALLOW_RECONNECT]);
+    ck_assert(SCAN(scan, METHOD_RELEASE_SESSION, request, "\x20\x01\x20\x00"));
+    ck_assert(!scan.envelope.flags[ENVELOPE_ALLOW_RECONNECT]);
+    ck_assert(SCAN(scan, METHOD_RELEASE_SESSION, request, "\x0a\x01s"));
+    ck_assert(!scan.envelope.flags[ENVELOPE_ALLOW_RECONNECT]);
 }
 END_TEST
 
@@ -374,6 +389,7 @@ static TCase *written_tests(void)
     tcase_add_test(tests, text_has_its_place_in_the_message);
     tcase_add_test(tests, text_is_there_with_its_last_byte);
     tcase_add_test(tests, only_usable_text_is_handed_out);
+    tcase_add_test(tests, last_allow_reconnect_wins);
     tcase_add_test(tests, later_release_wins);
     tcase_add_test(tests, later_interrupt_wins);
     tcase_add_test(tests, reattachable_when_any_option_says_so);

@@ -187,7 +187,6 @@ static Connection *connection_new(Http2 *http2, bool is_server, const Connection
     connection->owner = owner;
     list_init(&connection->streams);
     list_init(&connection->pins);
-    connection->window_limit = http2->limits.stream_window;
     list_link_init(&connection->dirty_link);
     list_append(&http2->connections, &connection->link);
     nghttp2_mem allocator;

@@ -100,7 +100,7 @@ struct Connection {
     uint64_t bytes_received, bytes_sent; /* on the wire */
     uint64_t bytes_sent_before;          /* when the janitor last came by */
     uint64_t greeted_ns;                 /* client role: when our first SETTINGS went out; 0: not yet */
-    size_t window_limit;                 /* what the windows of its streams may grow to */
+    uint64_t round_trip_ns;              /* client role: of those; 0: not known */
 };
 
 /* Accepts from a listening handle. `is_pipe`: unix or abstract, else TCP. NULL when accepting fails. */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "http2/window.h"
 
 #define FRAME_HEADER_SIZE 9
 
@@ -79,11 +78,8 @@ static void settings_received(Connection *connection)
  */
 static void settings_acknowledged(Connection *connection)
 {
-    if (connection->greeted_ns == 0)
-        return;
-    connection->window_limit =
-        window_for_round_trip(&connection->http2->limits, clock_now_ns() - connection->greeted_ns);
-    connection->greeted_ns = 0;
+    if (connection->greeted_ns && !connection->round_trip_ns)
+        connection->round_trip_ns = clock_now_ns() - connection->greeted_ns;
 }
 
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
@@ -155,7 +151,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
     Connection *connection = user_data;
-    if (connection->state == CONNECTION_GREETING && frame->hd.type == NGHTTP2_SETTINGS &&
+    if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK) &&
         !connection->is_server && connection->greeted_ns == 0)
         connection->greeted_ns = clock_now_ns();
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || frame->hd.type > NGHTTP2_HEADERS ||

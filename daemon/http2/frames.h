@@ -16,8 +16,8 @@
 
 nghttp2_session_callbacks *frames_callbacks_new(void);
 
-/* What a stream may send before anything of it has been passed on. It grows up to connection->window_limit
- * as the stream is read, so that one that nobody reads holds little. */
+/* What a stream may send before anything of it has been passed on. It grows up to
+ * window_for_round_trip() as the stream is read, so that one that nobody reads holds little. */
 uint32_t frames_initial_window(const Http2Limits *limits);
 
 /* nghttp2's read callback for all streams. */

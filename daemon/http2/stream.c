@@ -7,7 +7,9 @@
 
 #include "http2/connection.h"
 #include "http2/frames.h"
+#include "http2/window.h"
 
+#define QUEUED_SHARE           4             /* one part of so many of buffer_limit */
 #define INITIAL_WINDOW         (1024 * 1024) /* bytes: 20 MB/s over 50 ms before it has grown */
 #define COPY_INTO_OUTPUT_BELOW 2048 /* bytes; a stretch of its own costs the kernel more than the copy */
 
@@ -158,18 +160,28 @@ void frames_shrink_grown_windows(Connection *connection)
     }
 }
 
+/* What others have left unread leaves no room for larger windows than usual. */
+static size_t largest_window(const Connection *connection)
+{
+    const Http2 *http2 = connection->http2;
+    bool has_room = http2->n_queued_bytes < http2->limits.buffer_limit / QUEUED_SHARE;
+    return window_for_round_trip(&http2->limits, has_room ? connection->round_trip_ns : 0);
+}
+
 /* A stream that is read as fast as it comes gets more room: twice its window for each window read. */
 static void grow_window(Stream *stream, size_t length)
 {
     Connection *connection = stream->connection;
     stream->n_read_of_window += length;
-    if (stream->n_read_of_window < stream->window || stream->window >= connection->window_limit ||
-        connection->http2->windows_are_small)
+    if (stream->n_read_of_window < stream->window || connection->http2->windows_are_small)
         return;
+    size_t largest = largest_window(connection);
     stream->n_read_of_window = 0;
+    if (stream->window >= largest)
+        return;
     stream->window *= 2;
-    if (stream->window > connection->window_limit)
-        stream->window = connection->window_limit;
+    if (stream->window > largest)
+        stream->window = largest;
     (void)nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE, stream->id,
                                                 (int32_t)stream->window);
 }

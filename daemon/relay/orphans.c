@@ -106,7 +106,7 @@ static bool is_orphan(const Operation *operation, uint64_t since_ns)
 static bool may_release(const Session *session, const Orphan *orphan)
 {
     OrphanSessionFacts facts = {.session_used = session->used_ns > orphan->since_ns,
-                                .is_connected = session_has_clients(session),
+                                .is_connected = session_has_clients(session) || session->parting,
                                 .is_shared = session->is_shared,
                                 .is_named = session->name[0] != '\0',
                                 .process = process_state(&orphan->process)};

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* What request_build_headers() makes the upstream's headers of, as if a client had sent it. */
 static void add_headers(HeaderList *headers, const Method *method)
 {
@@ -39,6 +41,8 @@ bool own_call_begin(OwnCall *own, Relay *relay, Upstream *upstream, Session *ses
     call->own = own;
     own->call = call;
     own->problem[0] = own->server_side_session_id[0] = '\0';
+    if (own->timeout_ms > 0)
+        call->client_deadline_ns = call->started_ns + own->timeout_ms * NS_PER_MS;
     bool has_ended = false;
     own->has_ended = &has_ended;
     call_dispatch(call);
@@ -77,6 +81,7 @@ void own_call_ended(Call *call)
     if (!own)
         return;
     own->call = NULL;
+    own->status = call->status;
     if (own->has_ended)
         *own->has_ended = true;
     else

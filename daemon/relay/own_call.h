@@ -17,7 +17,9 @@ struct OwnCall {
     char session_id[SESSION_ID_SIZE];                /* in its message */
     HeaderList headers;                              /* instead of the usual ones; empty: those */
     bool ends_at_headers; /* of the answer, with OK: it is enough that the server has taken it up */
+    uint64_t timeout_ms;  /* 0: the usual seconds, since others may wait for it */
     Call *call;           /* while it is under way */
+    uint32_t status;      /* when it has ended */
     char problem[OWN_CALL_PROBLEM_SIZE];          /* the server's words or ours; empty: it has ended well */
     char server_side_session_id[SESSION_ID_SIZE]; /* as the answer has it; empty: it has none */
     bool *has_ended; /* while it begins, so that nobody is told of the end from within */

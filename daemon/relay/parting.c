@@ -6,7 +6,8 @@
 #include "relay/own_call.h"
 #include "spark/codec.h"
 
-#define BODY_SIZE 512 /* ids, user and client type; what is longer is relayed */
+#define BODY_SIZE  512              /* ids, user and client type; what is longer is relayed */
+#define TIMEOUT_MS (10 * 60 * 1000) /* closing a session may take a server long; PySpark waits as long */
 
 typedef struct Parting {
     OwnCall own;
@@ -38,12 +39,13 @@ void parting_let_go(Call *call)
 
 /* ---- the server's word */
 
-static void log_failure(const Parting *parting)
+/* It may be gone or not: nobody can say whether it should be made again. */
+static void failed(const Parting *parting)
 {
+    if (parting->session->journal)
+        journal_break(parting->session->journal, "its client has released it");
     log_write(parting->relay->log, LOG_LEVEL_WARNING,
-              "session %s was released by its client, but the server could not be told: %s; it will end it "
-              "when it has "
-              "been idle for long enough",
+              "session %s was released by its client, but whether the server has done so is not known: %s",
               parting->session->session_id,
               parting->own.problem[0] ? parting->own.problem : "the call failed");
 }
@@ -53,7 +55,7 @@ static void on_ended(OwnCall *own, uint32_t status)
     Parting *parting = container_of(own, Parting, own);
     Session *session = parting->session;
     if (status != STATUS_OK)
-        log_failure(parting);
+        failed(parting);
     else
         registry_forget(&parting->relay->registry, session); /* whoever waited must not have it revived */
     for (ListLink *link; (link = list_first(&parting->held));) {
@@ -67,15 +69,22 @@ static void on_ended(OwnCall *own, uint32_t status)
 
 /* ---- beginning */
 
-/* Where there is no connection, or the client is to be told more than that it is done, the server answers. */
+/* Nothing of the session is left to be seen once its client has let go of it. A server stops what runs in it
+ * before it answers, and with allow_reconnect its id may come back. */
+static bool leaves_nothing(const Session *session, const Envelope *envelope)
+{
+    return session_count_running(session) == 0 && !session->runs_on &&
+           !envelope->flags[ENVELOPE_ALLOW_RECONNECT];
+}
+
 static bool may_answer(const Call *call)
 {
     const Session *session = call->session;
+    const Upstream *upstream = call->upstream;
     return call->relay->settings->coalesce_releases && session && !session->is_forgotten && !call->mapped &&
            session->server_side_session_id[0] && call->request.is_done &&
-           !call->request.envelope.flags[ENVELOPE_ALLOW_RECONNECT] && session_count_running(session) == 0 &&
-           call->upstream->n_open > 0 && !call->upstream->is_local &&
-           call->to_upstream.output.n_bytes <= BODY_SIZE;
+           leaves_nothing(session, &call->request.envelope) && upstream->n_open > 0 && !upstream->is_local &&
+           refresher_current(upstream->refresher) && call->to_upstream.output.n_bytes <= BODY_SIZE;
 }
 
 static void answer(Call *call)
@@ -106,8 +115,8 @@ static void tell_server(Call *call, Parting *parting)
         return;
     }
     call->session->parting = NULL;
-    call_fail(call, STATUS_UNAVAILABLE, &(StatusDetails){.reason = "SESSION_NOT_RELEASED"},
-              "sparkbouncer: %s", parting->own.problem);
+    call_fail(call, (StatusCode)parting->own.status, &(StatusDetails){.reason = "SESSION_NOT_RELEASED"}, "%s",
+              parting->own.problem);
     session_unref(parting->session);
     free(parting);
 }
@@ -117,7 +126,7 @@ bool parting_take(Call *call)
     if (!may_answer(call))
         return false;
     Parting *parting = mem_new(Parting);
-    *parting = (Parting){.own = {.on_ended = on_ended}, .relay = call->relay};
+    *parting = (Parting){.own = {.on_ended = on_ended, .timeout_ms = TIMEOUT_MS}, .relay = call->relay};
     parting->session = session_ref(call->session);
     strcpy(parting->own.session_id, call->session->session_id);
     list_init(&parting->held);

@@ -294,6 +294,16 @@ static void register_operation(Call *call)
     touch_watch(call);
 }
 
+/* What was begun before the daemon saw the session, or by results that cannot be followed, may run on in it.
+ */
+static void note_what_is_unseen(Call *call)
+{
+    Session *session = call->session;
+    bool knows_server = call->request.envelope.texts[ENVELOPE_SERVER_SIDE_SESSION_ID].is_present;
+    session->runs_on |= knows_server && session->server_side_session_id[0] == '\0';
+    session->runs_on |= call->method->id == METHOD_EXECUTE_PLAN && !is_reattachable(call);
+}
+
 static void route(Call *call)
 {
     const Destination *destination = choose_destination(call);
@@ -428,6 +438,8 @@ static void look_into(Call *call, const uint8_t *bytes, size_t length)
         route(call);
     if (complete && call->state < CALL_ANSWERED)
         register_operation(call);
+    if (complete && call->session)
+        note_what_is_unseen(call);
 }
 
 void request_bytes_received(Call *call, const uint8_t *bytes, size_t length)

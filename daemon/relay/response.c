@@ -208,6 +208,8 @@ static size_t follow_results(Call *call, const uint8_t *bytes, size_t length)
     }
     if (message && !call->knows_server_session)
         learn_server_session(call);
+    if (call->session)
+        call->session->runs_on |= call->resume.runs_on;
     if (known < length)
         call_progressed(call);
     if (call->request_is_kept && known < length)

@@ -5,7 +5,7 @@
 void resume_reset(Resume *resume)
 {
     resume->state = RESUME_OFF;
-    resume->has_delivered = false;
+    resume->has_delivered = resume->runs_on = false;
     resume->last_response_id[0] = '\0';
     passed_reset(&resume->partial);
     passed_reset(&resume->expected);
@@ -25,6 +25,7 @@ static void message_passed(Resume *resume, WatchEvent event, const Envelope *env
 {
     const char *id = event == WATCH_MESSAGE ? envelope_text(envelope, ENVELOPE_RESPONSE_ID) : NULL;
     resume->has_delivered = true;
+    resume->runs_on |= event == WATCH_MESSAGE && envelope->flags[ENVELOPE_RUNS_ON];
     if (!id || strlen(id) >= RESUME_ID_SIZE) {
         resume->state = RESUME_OFF;
         return;

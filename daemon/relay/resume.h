@@ -29,6 +29,7 @@ typedef enum ResumeState {
 typedef struct Resume {
     ResumeState state;
     bool has_delivered;                    /* something of a response has gone to the client */
+    bool runs_on;                          /* something that a response told of goes on afterwards */
     char last_response_id[RESUME_ID_SIZE]; /* of the last one that it has in full; empty: none */
     Passed partial;                        /* what has come of the next one, in this attempt */
     Passed expected;                       /* CHECKING: what the client has of it */

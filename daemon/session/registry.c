@@ -95,6 +95,8 @@ bool registry_pin(Registry *registry, Session *session)
 {
     if (session->is_pinned)
         return true;
+    if (session->is_forgotten)
+        return false;
     if (registry->n_pinned >= REGISTRY_MAX_PINNED || registry->n_pinned >= registry->max_sessions / 2)
         return false;
     registry->n_pinned++;

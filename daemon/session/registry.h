@@ -75,6 +75,7 @@ struct Session {
     uint32_t n_references; /* calls that use it: it is not freed under them */
     bool is_forgotten;     /* no longer found; freed with the last reference */
     bool is_answered;      /* a server has, or may have, something of it */
+    bool runs_on;          /* what no operation tells of may run in it: a streaming query, for one */
     unsigned local_run;    /* of the local Spark server, where its calls go; 0: to the target's own server */
     uint64_t n_calls;
     uint64_t created_ns, used_ns;

@@ -16,6 +16,7 @@
 #define RESPONSE_ID            {FIELD_TEXT, ENVELOPE_RESPONSE_ID, 0, NULL}
 #define CHILD(array)           {FIELD_MESSAGE, FIELD_NO_FLAG, 0, SHAPE(array)}
 #define USER_CONTEXT           CHILD(user_context)
+#define RUNS_ON                {FIELD_MESSAGE, ENVELOPE_RUNS_ON, 0, NULL}
 
 static const FieldRow user_context[] = {
     [1] = {FIELD_TEXT, ENVELOPE_USER_ID, 0, NULL},
@@ -35,8 +36,9 @@ static const FieldRow execute_plan_request[] = {
     [6] = OPERATION_ID, [8] = SERVER_SIDE_SESSION_ID,
 };
 static const FieldRow execute_plan_response[] = {
-    [1] = SESSION_ID, [12] = OPERATION_ID, [13] = RESPONSE_ID,
-    [14] = {FIELD_MESSAGE, ENVELOPE_RESULT_COMPLETE, 0, NULL}, [15] = SERVER_SIDE_SESSION_ID,
+    [1] = SESSION_ID, [8] = RUNS_ON, /* write_stream_operation_start_result */
+    [12] = OPERATION_ID, [13] = RESPONSE_ID, [14] = {FIELD_MESSAGE, ENVELOPE_RESULT_COMPLETE, 0, NULL},
+    [15] = SERVER_SIDE_SESSION_ID, [21] = RUNS_ON, [22] = RUNS_ON, /* pipeline_event_result, pipeline_command_result */
 };
 
 static const FieldRow analyze_plan_request[] = {

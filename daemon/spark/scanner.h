@@ -29,6 +29,8 @@ typedef enum EnvelopeSlot {
     ENVELOPE_RESULT_COMPLETE, /* ExecutePlanResponse: field 14 is there */
     ENVELOPE_REATTACHABLE,    /* ExecutePlan: reattach_options.reattachable is true in any of the
                                  request_options, which is how the server reads it */
+    ENVELOPE_RUNS_ON, /* ExecutePlanResponse: a streaming query or a pipeline has been started, which goes on
+                         when the operation has ended */
     ENVELOPE_ALLOW_RECONNECT, /* ReleaseSession: allow_reconnect is true */
     ENVELOPE_N_SLOTS
 } EnvelopeSlot;

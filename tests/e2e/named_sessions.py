@@ -18,8 +18,14 @@ import time
 from pathlib import Path
 
 ROUNDS = 4
-ROWS = 200_000_000  # a second of work for two processors: what one caches a table for
-TABLE = f"SELECT id % 1000 AS key, sum(id * 3 % 7) AS total FROM range({ROWS}) GROUP BY 1"
+ROWS = 10_000_000  # about a second of work for two processors: what one caches a table for
+
+
+def table():
+    """Another plan in each process: a server has one cache for all sessions, and finds equal plans in it."""
+    return f"SELECT id % 1000 AS key, sum(id * 3 % 7) AS total, '{os.getpid()}' AS maker FROM range({ROWS}) GROUP BY 1"
+
+
 MODULE = "def answer(x):\n    return x * 6\n"
 
 
@@ -30,7 +36,7 @@ def connect(url):
 def first(url, module):
     """Leaves a view, a cached table and a module behind."""
     spark = connect(url)
-    spark.sql(TABLE).createOrReplaceTempView("cached")
+    spark.sql(table()).createOrReplaceTempView("cached")
     spark.catalog.cacheTable("cached")
     spark.range(7).createOrReplaceTempView("view")
     spark.conf.set("spark.sql.shuffle.partitions", "3")
@@ -64,7 +70,7 @@ def fresh(url, module):
     """A session of its own has to make the table first; none of the shared one is there."""
     started = time.monotonic()
     spark = connect(url)
-    spark.sql(TABLE).createOrReplaceTempView("cached")
+    spark.sql(table()).createOrReplaceTempView("cached")
     spark.catalog.cacheTable("cached")
     result = spark.sql("SELECT count(*), sum(total) FROM cached").collect()[0]
     seconds = time.monotonic() - started

@@ -94,7 +94,7 @@ def slow_reader(scene):
 @proxied("back-pressure: eight clients that do not read stay within the daemon's memory limit")
 def slow_readers(scene):
     server = scene.fake(token=TOKEN)
-    daemon = scene.daemon(server, main={"stream_window": "1MiB"})
+    daemon = scene.daemon(server, main={"stream_window": "1MiB", "buffer_limit": "16MiB"})
     clients = [scene.client(daemon) for _ in range(8)]
     clients[0].call(UNKNOWN, b"", "echo")
     before = daemon.rss()

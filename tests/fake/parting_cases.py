@@ -20,8 +20,8 @@ class Parted:
         self.ids = Ids()
         self.config().finish()
 
-    def config(self, ids=None, **keywords):
-        return self.client.start(CONFIG, (ids or self.ids).head + field(4, "x"), **keywords)
+    def config(self, ids=None, more=b"", **keywords):
+        return self.client.start(CONFIG, (ids or self.ids).head + field(4, "x") + more, **keywords)
 
     def release(self, fake=None, more=b""):
         return self.client.call(RELEASE, self.ids.head + RELEASE_ALL + more, fake)
@@ -103,6 +103,12 @@ def relayed(scene):
     running.cancel()
     parted.ids = Ids()
     expect_relayed(parted.release(fails), "a session that is not known")
+    parted.config(more=field(8, SERVER_SESSION)).finish()
+    expect_relayed(parted.release(fails), "a session that began before the daemon saw it")
+    parted = Parted(scene)
+    plan = parted.ids.head + field(6, parted.ids.operation)
+    expect_equal(parted.client.call(EXECUTE, plan, "messages=2,size=10", shape="us").code, "OK", "ExecutePlan")
+    expect_relayed(parted.release(fails), "results that could not be followed")
     expect_relayed(Parted(scene, coalesce_releases="no").release(fails), "coalesce_releases = no")
 
 

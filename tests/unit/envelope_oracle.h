@@ -54,6 +54,9 @@ static const OracleField oracle_fields[] = {
     {"result_complete", ENVELOPE_RESULT_COMPLETE},
     {"reattachable", ENVELOPE_REATTACHABLE},
     {"allow_reconnect", ENVELOPE_ALLOW_RECONNECT},
+    {"write_stream_operation_start_result", ENVELOPE_RUNS_ON},
+    {"pipeline_event_result", ENVELOPE_RUNS_ON},
+    {"pipeline_command_result", ENVELOPE_RUNS_ON},
 };
 
 static inline EnvelopeSlot oracle_slot(const char *name)

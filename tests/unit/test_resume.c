@@ -199,6 +199,26 @@ START_TEST(a_response_without_an_id_ends_it)
 }
 END_TEST
 
+/* A streaming query goes on when the operation that has started it is complete. */
+START_TEST(what_runs_on_is_remembered)
+{
+    static const char STARTED[] = "\0\0\0\0\x05\x42\x00\x6a\x01s";
+    Results results = {.bytes = TEXT_NULL};
+    Resume resume;
+    _cleanup_(text_deinit) Text client = TEXT_NULL;
+    resume_begin(&resume, NULL);
+    ck_assert(!resume.runs_on);
+    text_append_bytes(&results.bytes, STARTED, sizeof STARTED - 1);
+    add_message(&results, "response-1", 10, true);
+    ck_assert_int_eq(attempt(&resume, &results.bytes, 0, results.bytes.length, &client), RESUME_GO_ON);
+    ck_assert_int_eq(resume.state, RESUME_COMPLETE);
+    ck_assert(resume.runs_on);
+    resume_begin(&resume, NULL);
+    ck_assert(!resume.runs_on);
+    text_deinit(&results.bytes);
+}
+END_TEST
+
 START_TEST(a_client_that_reattaches_says_where_it_is)
 {
     Resume resume;
@@ -223,6 +243,7 @@ int main(void)
     tcase_add_loop_test(tests, cuts_anywhere_leave_no_trace, 0, 300);
     tcase_add_loop_test(tests, another_response_in_its_place_is_noticed, 0, 500);
     tcase_add_test(tests, a_response_without_an_id_ends_it);
+    tcase_add_test(tests, what_runs_on_is_remembered);
     tcase_add_test(tests, a_client_that_reattaches_says_where_it_is);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -91,6 +91,14 @@ void piece_queue_advance(PieceQueue *queue, size_t n_bytes, PieceQueue *kept)
     piece->length -= n_bytes;
 }
 
+void piece_queue_copy(const PieceQueue *queue, uint8_t *bytes)
+{
+    for (const Piece *piece = queue->head; piece; piece = piece->next) {
+        memcpy(bytes, piece->bytes, piece->length);
+        bytes += piece->length;
+    }
+}
+
 void piece_queue_prepend_all(PieceQueue *queue, PieceQueue *front)
 {
     if (!front->head)

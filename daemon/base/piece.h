@@ -39,6 +39,8 @@ void piece_queue_append(PieceQueue *queue, const uint8_t *bytes, size_t length, 
 /* Takes `n_bytes` off the front of the first piece; frees it, or moves it to `kept` when that is given, once
  * empty. A piece given to `kept` in parts arrives there whole and in order. */
 void piece_queue_advance(PieceQueue *queue, size_t n_bytes, PieceQueue *kept);
+/* Copies all that is queued to `bytes`, which must hold queue->n_bytes. */
+void piece_queue_copy(const PieceQueue *queue, uint8_t *bytes);
 /* Puts everything in `front` before what is in `queue`; `front` is empty afterwards. */
 void piece_queue_prepend_all(PieceQueue *queue, PieceQueue *front);
 /* Copies every piece that pins more than twice its size out of its block. Returns how many bytes were copied.

@@ -122,11 +122,8 @@ static uint8_t *copy_held(const Call *call, size_t *ret_length)
     if (held->n_bytes > REQUEST_LIMIT || held->n_bytes < FRAMING_PREFIX_SIZE)
         return NULL;
     uint8_t *bytes = mem_alloc(held->n_bytes);
-    *ret_length = 0;
-    for (const Piece *piece = held->head; piece; piece = piece->next) {
-        memcpy(bytes + *ret_length, piece->bytes, piece->length);
-        *ret_length += piece->length;
-    }
+    *ret_length = held->n_bytes;
+    piece_queue_copy(held, bytes);
     return bytes;
 }
 

@@ -100,11 +100,8 @@ static void answer(Call *call)
 static void tell_server(Call *call, Parting *parting)
 {
     uint8_t body[BODY_SIZE];
-    size_t length = 0;
-    for (const Piece *piece = call->to_upstream.output.head; piece; piece = piece->next) {
-        memcpy(body + length, piece->bytes, piece->length);
-        length += piece->length;
-    }
+    size_t length = call->to_upstream.output.n_bytes;
+    piece_queue_copy(&call->to_upstream.output, body);
     parting->own.headers = call->from_client.received_headers;
     call->from_client.received_headers = (HeaderList)HEADER_LIST_INIT;
     call->path = NULL; /* went with the headers; the method's row has it */

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Parting: a client that releases its session has done with it and need not wait, half a second at the end of
- * each script that runs far from its cluster: the answer comes from here, and the daemon tells the server.
+ * Parting: a client that releases its session has done with it and need not wait, a round trip at the end of
+ * each script: the answer comes from here, and the daemon tells the server.
  * What comes for that session meanwhile waits for the server's word and so finds the session released. Loop
  * thread only.
  */

@@ -108,11 +108,8 @@ static bool copy_body(Release *release, const Call *call)
     const PieceQueue *body = &call->to_upstream.output;
     if (body->n_bytes > RELEASE_BODY_SIZE)
         return false;
-    release->body_length = 0;
-    for (const Piece *piece = body->head; piece; piece = piece->next) {
-        memcpy(release->body + release->body_length, piece->bytes, piece->length);
-        release->body_length += piece->length;
-    }
+    release->body_length = body->n_bytes;
+    piece_queue_copy(body, release->body);
     return true;
 }
 

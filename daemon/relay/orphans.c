@@ -106,7 +106,7 @@ static bool is_orphan(const Operation *operation, uint64_t since_ns)
 static bool may_release(const Session *session, const Orphan *orphan)
 {
     OrphanSessionFacts facts = {.session_used = session->used_ns > orphan->since_ns,
-                                .is_connected = session_has_clients(session) || session->parting,
+                                .is_connected = session_has_clients(session),
                                 .is_shared = session->is_shared,
                                 .is_named = session->name[0] != '\0',
                                 .process = process_state(&orphan->process)};
@@ -126,7 +126,7 @@ static void on_grace_over(Deadline *deadline)
     Relay *relay = orphan->relay;
     Session *session = session_ref(orphan->session); /* a call that fails at once may forget it */
     Upstream *upstream = upstream_of(relay, session);
-    bool is_released = upstream && may_release(session, orphan);
+    bool is_released = upstream && !session->parting && may_release(session, orphan);
     List *operations = &session->operations;
     if (upstream)
         upstream_ref(upstream);

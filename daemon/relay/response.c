@@ -208,8 +208,8 @@ static size_t follow_results(Call *call, const uint8_t *bytes, size_t length)
     }
     if (message && !call->knows_server_session)
         learn_server_session(call);
-    if (call->session)
-        call->session->runs_on |= call->resume.runs_on;
+    if (call->resume.runs_on && call->session)
+        call->session->runs_on = true;
     if (known < length)
         call_progressed(call);
     if (call->request_is_kept && known < length)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 4
-ROWS = 10_000_000  # about a second of work for two processors: what one caches a table for
+ROWS = 10_000_000  # one to three seconds of work for two processors: what one caches a table for
 
 
 def table():

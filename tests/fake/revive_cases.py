@@ -64,6 +64,7 @@ def untouched(scene):
     expect_equal(result.details, "[TABLE_OR_VIEW_NOT_FOUND] t", "another error")
 
 
+FAKE_SERVER = "5e55104e-0000-4000-8000-00000000fa4e"  # of every session, when it is not told
 SERVER = "5e55104e-0000-4000-8000-00000000000{}"
 OBSERVED = {"Config": 8, "ExecutePlan": 8, "AnalyzePlan": 17, "FetchErrorDetails": 5, "ReattachExecute": 6}
 SERVER_SESSION = {"Config": 4, "ExecutePlan": 15, "AnalyzePlan": 15}
@@ -207,6 +208,20 @@ def gaps(scene):
     lost.ok("AnalyzePlan", b"")
     lost.restart(2)
     expect_lost(lost.call("AnalyzePlan", b""), "the daemon has not seen the session from its beginning")
+
+
+@proxied("revive: a session whose release went unanswered is not made again")
+def released(scene):
+    server = scene.fake(token=TOKEN)
+    client = scene.client(scene.daemon(server, revive="yes"))
+    client.call(SPARK + "Config", head(90) + setting("spark.a", "1"))
+    release = client.call(SPARK + "ReleaseSession", head(90), "first_delay_ms=300,status=13,message=lost")
+    expect_equal(release.code, "OK", "ReleaseSession, answered here")
+    seen = field(OBSERVED["Config"], FAKE_SERVER)
+    result = client.call(SPARK + "Config", head(90) + setting("spark.b", "2") + seen, refusal(CLOSED))
+    expect(result.details.startswith(CLOSED), f"the client is told {result.details}")
+    asked = [e["method"].rsplit("/", 1)[1] for e in server.begun()]
+    expect_equal(asked, ["Config", "ReleaseSession", "Config"], "the calls at the server")
 
 
 @proxied("revive: off by default; a ReattachExecute is not answered by a session made again")
